@@ -1,0 +1,53 @@
+// Bundles each action into action-*/dist with ncc. The same sources give the same bytes in any folder on any machine.
+// --if-changed: only those whose sources, lock file or this script changed since.
+// --out FOLDER: into FOLDER/action-* instead, to compare.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { actions, root } from './actions.mjs';
+
+const ncc = createRequire(import.meta.url)('@vercel/ncc');
+const { values } = parseArgs({ options: { 'if-changed': { type: 'boolean' }, out: { type: 'string' } } });
+
+/** Built for this machine or for Windows: none of them may travel in a bundle, and each would make it differ. */
+const unwanted = /\.node$|pagent\.exe$/;
+
+for (const { name, folder } of actions()) {
+  const dist = join(values.out ? join(values.out, name) : folder, 'dist');
+  const stamp = join(dist, '.sources');
+  const sources = fingerprint([join(folder, 'src'), join(root, 'packages', 'shared', 'src')]);
+  if (values['if-changed'] && existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) continue;
+  console.log(`Bundling ${name} ...`);
+  const { code, assets } = await ncc(join(folder, 'src', 'main.ts'), {
+    cache: false,
+    minify: true,
+    quiet: true,
+    transpileOnly: true, // types are checked by tsc, for all of the workspace at once
+    license: 'licenses.txt',
+  });
+  rmSync(dist, { recursive: true, force: true });
+  write(join(dist, 'index.js'), code);
+  for (const [path, { source }] of Object.entries(assets)) if (!unwanted.test(path)) write(join(dist, path), source);
+  if (!values.out) writeFileSync(stamp, sources);
+}
+
+function write(path, content) {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+}
+
+/** One hash over everything a bundle is made of. */
+function fingerprint(folders) {
+  const hash = createHash('sha256');
+  const files = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath ?? entry.path, entry.name)),
+  );
+  for (const file of [...files.sort(), join(root, 'pnpm-lock.yaml'), join(root, 'scripts', 'build.mjs')]) {
+    hash.update(`${relative(root, file)}\0`).update(readFileSync(file));
+  }
+  return hash.digest('hex');
+}

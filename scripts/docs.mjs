@@ -1,0 +1,78 @@
+// Writes what can be derived from the code: action.yml, and the tables of inputs and outputs in each action's README.
+// --check: writes nothing, and fails when a file is not what it would be. Run it as `npm run docs`.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Document } from 'yaml';
+import { actions, root } from './actions.mjs';
+
+const check = process.argv.includes('--check');
+let drifted = false;
+
+for (const { folder, manifest } of actions()) {
+  const load = (file) => import(pathToFileURL(join(folder, 'src', file)).href);
+  const { inputs } = await load('inputs.ts');
+  const { outputs } = await load('report.ts');
+  put(join(folder, 'action.yml'), () => actionYml(manifest, inputs.declared, outputs));
+  put(join(folder, 'README.md'), (text) => {
+    const withInputs = section(text, 'inputs', inputsTable(inputs.declared));
+    return section(withInputs, 'outputs', outputsTable(outputs));
+  });
+}
+if (drifted) process.exit(1);
+
+function actionYml({ forgejo, description }, declared, outputs) {
+  const document = new Document({
+    name: forgejo.name,
+    description,
+    author: forgejo.author,
+    inputs: Object.fromEntries(declared.map((input) => [input.name, inputEntry(input)])),
+    outputs: Object.fromEntries(Object.entries(outputs).map(([name, text]) => [name, { description: text }])),
+    runs: { using: 'node20', main: 'dist/index.js' },
+    branding: forgejo.branding,
+  });
+  document.commentBefore = ' Written by `npm run docs` from src/inputs.ts, src/report.ts and package.json; edit those.';
+  return document.toString({ lineWidth: 120 });
+}
+
+function inputEntry({ description, required, default: fallback }) {
+  return { description, ...(required ? { required } : {}), ...(fallback ? { default: fallback } : {}) };
+}
+
+function inputsTable(declared) {
+  const rows = declared.map(
+    ({ name, description, default: fallback, secret }) =>
+      `| \`${name}\`${secret ? ' (secret)' : ''} | ${cell(description)} | ${fallback ? `\`${fallback}\`` : ''} |`,
+  );
+  return ['| input | what it says | default |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function outputsTable(outputs) {
+  const rows = Object.entries(outputs).map(([name, text]) => `| \`${name}\` | ${cell(text)} |`);
+  return ['| output | what it holds |', '| --- | --- |', ...rows].join('\n');
+}
+
+function cell(text) {
+  return text.replaceAll('|', '\\|');
+}
+
+/** Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->`. */
+function section(text, name, content) {
+  const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`the README has no ${begin} ... ${end}`);
+  return `${text.slice(0, from + begin.length)}\n${content}\n${text.slice(to)}`;
+}
+
+function put(path, make) {
+  const there = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const wanted = make(there);
+  if (there === wanted) return;
+  if (check) {
+    drifted = true;
+    console.error(`${relative(root, path)} is not what the code says; run \`npm run docs\`.`);
+  } else {
+    writeFileSync(path, wanted);
+    console.log(`Wrote ${relative(root, path)}`);
+  }
+}

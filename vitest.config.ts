@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config';
+
+/** The four floors of tests (CONTRIBUTING.md). A file's folder says on which floor it is. */
+const floors = [
+  { name: 'unit', seconds: 10 },
+  { name: 'contract', seconds: 60 },
+  // They start servers and containers, which takes its time on two busy cores.
+  { name: 'real', seconds: 180 },
+  { name: 'fault', seconds: 300 },
+];
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: floors.map(({ name, seconds }) => ({
+      extends: true as const,
+      test: {
+        name,
+        include: [`{packages,action-}*/**/test/${name}/**/*.test.ts`, `{testbed,demo}/test/${name}/**/*.test.ts`],
+        testTimeout: seconds * 1000,
+        hookTimeout: 600_000, // the first start of a systemd host builds its root file system
+      },
+    })),
+  },
+});
