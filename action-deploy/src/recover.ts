@@ -1,0 +1,170 @@
+import { posix } from 'node:path';
+import { messageOf } from '@gbo/shared/errors';
+import { shellQuote as q } from '@gbo/shared/ssh/quote';
+import { diagnose, failedInvocations } from './diagnosis.js';
+import type { HostRun } from './host-run.js';
+import * as layout from './layout.js';
+import type { HostOutcome } from './outcome.js';
+import { prove } from './prove.js';
+import { watch } from './soak.js';
+import { shellLibrary } from './survey-script.js';
+
+/** An undo restarts units, and those may take their time to stop. */
+const UNDO_MS = 600_000;
+
+/** Who asks for the undo: the action after a failure, or to take back what was confirmed because other hosts failed. */
+type Asker = 'action' | 'return';
+
+/**
+ * Brings one host back after a failure, and proves it. Never rejects: its outcome says what is known, and
+ * `unknown` where the target could not be reached any more (it then undoes the switch itself).
+ */
+export async function recover(run: HostRun, failure: unknown, by: Asker): Promise<HostOutcome> {
+  const reason = messageOf(failure);
+  // A run that was cancelled still owes the target its undo: no cancel signal from here on.
+  const patience = new AbortController().signal;
+  if (!(await reachable(run))) return unknown(run, reason);
+  try {
+    if (!run.armed) {
+      await removeStaged(run);
+      return run.outcome('failed', `${reason} Nothing that runs was touched.`);
+    }
+    const invocations = [
+      ...run.invocations,
+      ...(await failedInvocations(run.target.connection, run.plan.back.soak.units)),
+    ];
+    run.say(`putting back ${run.plan.previous ?? 'the state before'} ...`);
+    const began = Date.now();
+    const state = await undo(run, by);
+    if (state === 'confirmed') {
+      run.confirmed = true;
+      return run.outcome('deployed', `${reason} The release had been confirmed before that.`);
+    }
+    const problem = await verifyBack(run, patience);
+    run.timeline.push({ step: 'undo', title: 'undo', began, ended: Date.now(), ok: problem === undefined });
+    const diagnosis = await diagnose(run.target.connection, invocations, run.plan.back.soak.units);
+    if (problem) {
+      run.say(`undo: NOT proven: ${problem}`);
+      return { ...run.outcome('rollback-failed', `${reason} The undo did not hold: ${problem}`), diagnosis };
+    }
+    const back = run.plan.previous
+      ? `${run.plan.previous} runs again, proven`
+      : 'there was nothing before, and nothing is there now';
+    run.say(`undo: done, ${back}`);
+    return { ...run.outcome('rolled-back', `${reason} Rolled back: ${back}.`), diagnosis };
+  } catch (error) {
+    return unknown(run, `${reason} ${messageOf(error)}`);
+  }
+}
+
+/** Leaves the failed release where it is, for inspection: the dead-man is called off and the failure recorded. */
+export async function keepFailed(run: HostRun, failure: unknown): Promise<HostOutcome> {
+  const reason = messageOf(failure);
+  const { stateDir, attempt, release, previous } = run.plan;
+  if (!run.armed) return run.outcome('failed', `${reason} Nothing that runs was touched.`);
+  try {
+    const entry = JSON.stringify({
+      release,
+      result: 'failed',
+      time: new Date().toISOString(),
+      by: 'action',
+      previous,
+      artifacts: [],
+    });
+    const prefix = run.target.user.uid === 0 ? '' : 'sudo -n ';
+    const { code } = await run.target.connection.script(
+      `mv ${q(layout.undoStateFile(stateDir, attempt, 'armed'))} ${q(layout.undoStateFile(stateDir, attempt, 'confirmed'))} || exit 1
+printf '%s\\n' ${q(entry)} >> ${q(layout.recordFile(stateDir))}
+${prefix}systemctl stop ${layout.deadManUnit(attempt)}.timer 2>/dev/null; exit 0`,
+    );
+    if (code !== 0) return await recover(run, failure, 'action');
+    const diagnosis = await diagnose(run.target.connection, run.invocations, run.plan.back.soak.units);
+    return {
+      ...run.outcome('failed-kept', `${reason} The failed release was left in place, as on-failure: none asks.`),
+      diagnosis,
+    };
+  } catch (error) {
+    return unknown(run, `${reason} ${messageOf(error)}`);
+  }
+}
+
+/** Takes away what was staged for a switch that will not come. Unfinished uploads stay: the next try resumes them. */
+async function removeStaged(run: HostRun): Promise<void> {
+  const staged = run.plan.steps.flatMap(({ work }) => {
+    if (work.kind === 'verify' && work.part !== work.to) return [work.to];
+    return work.kind === 'keep' ? work.links.map(({ to }) => to) : [];
+  });
+  if (staged.length === 0) return;
+  const remove = staged.map((file) => `rm -f ${q(file)}; rmdir ${q(posix.dirname(file))} 2>/dev/null`).join('\n');
+  await run.target.connection.script(`${remove}\nexit 0`, { timeoutMs: 60_000 }).catch(() => undefined);
+}
+
+function unknown(run: HostRun, reason: string): HostOutcome {
+  if (!run.armed) return run.outcome('failed', `${reason} Nothing that runs was touched.`);
+  return run.outcome(
+    'unknown',
+    `${reason} The target could not be reached to see how it stands. It puts ${run.plan.previous ?? 'the state before'} back by itself; mode status tells.`,
+  );
+}
+
+async function reachable(run: HostRun): Promise<boolean> {
+  try {
+    await run.target.connection.script(':', { timeoutMs: 10_000 });
+    return true;
+  } catch {
+    if (!run.armed) return false;
+  }
+  try {
+    run.say('the connection is lost; calling the target again ...');
+    await run.target.reconnect();
+    return true;
+  } catch (error) {
+    run.say(`it does not answer: ${messageOf(error)}`);
+    return false;
+  }
+}
+
+/** Runs the undo script and tells in which state it left the release; `confirmed` means that there was nothing to undo. */
+async function undo(run: HostRun, by: Asker | 'again'): Promise<layout.UndoState | 'none'> {
+  const { stateDir, attempt } = run.plan;
+  const script = q(layout.undoScriptFile(stateDir, attempt));
+  const states: layout.UndoState[] = ['undone', 'undoing', 'armed', 'confirmed'];
+  const files = states.map((state) => `[ -e ${q(layout.undoStateFile(stateDir, attempt, state))} ] && echo ${state}`);
+  const timer = `${run.target.user.uid === 0 ? '' : 'sudo -n '}systemctl stop ${layout.deadManUnit(attempt)}.timer 2>/dev/null`;
+  const { stdout } = await run.target.connection.script(
+    `if [ -e ${script} ]; then sh ${script} ${by} >&2; fi\n${files.join('\n')}\n${timer}\nexit 0`,
+    { timeoutMs: UNDO_MS },
+  );
+  return (stdout.trim().split('\n')[0] as layout.UndoState) || 'none';
+}
+
+/** What still differs from before; undefined when everything is proven to be back. */
+async function verifyBack(run: HostRun, signal: AbortSignal): Promise<string | undefined> {
+  const { connection, way } = run.target;
+  const { files, proofs, soak } = run.plan.back;
+  let differing = await differences(run);
+  if (differing) {
+    await undo(run, 'again');
+    differing = await differences(run);
+  }
+  if (differing) return differing;
+  try {
+    if (files.some(({ sha256 }) => sha256) && proofs.length > 0) await prove(connection, proofs, 10_000, signal);
+    if (soak.units.length + soak.health.length > 0) await watch(connection, soak, way, signal);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+async function differences(run: HostRun): Promise<string | undefined> {
+  const checks = run.plan.back.files.map(({ path, sha256 }) =>
+    sha256
+      ? `[ -f ${q(path)} ] && [ "$(sum ${q(path)})" = ${sha256} ] || echo ${q(`${path} is not what it was.`)}`
+      : `[ ! -e ${q(path)} ] || echo ${q(`${path} was not there before and still is.`)}`,
+  );
+  const { stdout } = await run.target.connection.script(`${shellLibrary}\n${checks.join('\n')}`, {
+    timeoutMs: UNDO_MS,
+  });
+  return stdout.trim().replaceAll('\n', ' ') || undefined;
+}

@@ -1,0 +1,80 @@
+import { ExpectedError } from '@gbo/shared/errors';
+import type { Report } from '@gbo/shared/report';
+import type { RunContext } from '@gbo/shared/run';
+import { apply, settled } from './apply.js';
+import type { Facts, LocalArtifact } from './facts.js';
+import type { Inputs } from './inputs.js';
+import { makePlan, type Plan } from './plan.js';
+import { readinessReport } from './readiness.js';
+import { planGroups, report } from './report.js';
+import { closeTargets, openTargets, type Target } from './session.js';
+import { statusReport } from './status.js';
+import { provenance, survey, surveyLocal } from './survey.js';
+
+/** A plan can be overtaken by a deploy it waited for, and by an undo it finished first; not for ever. */
+const MOST_PLANS = 4;
+
+/** Inputs to report: the way through the rooms, in every mode. */
+export async function run(inputs: Inputs, context: RunContext): Promise<Report> {
+  const local = surveyLocal(inputs);
+  const targets = await openTargetsUnless(local, inputs, context);
+  try {
+    const facts = await survey(inputs, local, targets, context.env);
+    if (inputs.mode === 'status') return statusReport(inputs, facts);
+    if (inputs.mode === 'check') return readinessReport(inputs, facts);
+    return await carryOut(inputs, facts, targets, context);
+  } finally {
+    closeTargets(targets);
+  }
+}
+
+/** Local files are read while the connections open; what is wrong with them ends the run before a target is asked anything. */
+async function openTargetsUnless(
+  local: Promise<LocalArtifact[]>,
+  inputs: Inputs,
+  context: RunContext,
+): Promise<Target[]> {
+  const opening = openTargets(inputs, context);
+  // A host refuses sooner than a large file is hashed: without a listener by then, node would end the process.
+  opening.catch(() => {});
+  try {
+    await local;
+  } catch (error) {
+    opening.then(closeTargets, () => {});
+    throw error;
+  }
+  return opening;
+}
+
+async function carryOut(inputs: Inputs, surveyed: Facts, targets: Target[], context: RunContext): Promise<Report> {
+  let facts = surveyed;
+  for (let plans = 0; plans < MOST_PLANS; plans++) {
+    const plan = makePlan(inputs, facts);
+    for (const group of planGroups(plan)) context.log.group(group);
+    const outcome =
+      inputs.dryRun || mustNotStart(plan)
+        ? { hosts: plan.hosts.map(settled) }
+        : await apply(plan, targets, holder(context), context);
+    if (outcome !== 'stale') return report(plan, outcome);
+    context.log.line('The target changed since it was looked at; looking again, with the lock held.');
+    facts = { ...(await survey(inputs, facts.artifacts, targets, context.env)), now: facts.now };
+  }
+  throw new ExpectedError(
+    'The target kept changing while it was being deployed to.',
+    'Nothing was switched.',
+    'See who else deploys there.',
+  );
+}
+
+/** More refused hosts than may fail: then none is begun. */
+function mustNotStart({ hosts, maxFailed }: Plan): boolean {
+  return hosts.filter(({ verdict }) => verdict === 'refused').length > maxFailed;
+}
+
+/** The line that others read while they wait for the lock. */
+function holder({ env }: RunContext): string {
+  const { run: url, commit, actor } = provenance(env);
+  return [url ?? 'a run outside a runner', commit?.slice(0, 12), actor, new Date().toISOString()]
+    .filter(Boolean)
+    .join(', ');
+}

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ExpectedError } from '@gbo/shared/errors';
+import type { Connection } from '@gbo/shared/ssh/connection';
+import { ask, type Way } from './health.js';
+import type { Soak } from './steps.js';
+import { illness, isUp, type UnitState, unitStates } from './unit-state.js';
+
+const POLL_MS = 100;
+/** How long units without a health check may take to become active. */
+const START_MS = 60_000;
+
+/** Something that was switched does not hold. `invocations` name the journal of exactly the failed runs. */
+export class Unhealthy extends ExpectedError {
+  override readonly name = 'Unhealthy';
+  constructor(
+    why: string,
+    readonly invocations: string[] = [],
+  ) {
+    super(`${why}.`, '', '');
+  }
+}
+
+/**
+ * Waits for the first healthy answer of everything, then watches for `soakMs` that it stays so: same process, same
+ * invocation, no restart, and still healthy. Resolves with the time of the first healthy answer (epoch ms).
+ * @throws Unhealthy
+ */
+export async function watch(connection: Connection, soak: Soak, way: Way, signal: AbortSignal): Promise<number> {
+  const began = Date.now();
+  const first = new Map<string, UnitState>();
+  const limits = soak.health.map(({ timeoutMs }) => timeoutMs);
+  const deadline = began + (limits.length > 0 ? Math.max(...limits) : START_MS);
+  let healthySince: number | undefined;
+  let misses = 0;
+  for (;;) {
+    signal.throwIfAborted();
+    const [states, answers] = await Promise.all([
+      unitStates(connection, soak.units),
+      Promise.all(soak.health.map((check) => ask(connection, check, way))),
+    ]);
+    const now = Date.now();
+    const invocations = states.map(({ invocation }) => invocation).filter(Boolean);
+    for (const state of states) {
+      const why = illness(state, first.get(state.unit));
+      if (why) throw new Unhealthy(why, invocations);
+      if (isUp(state) && !first.has(state.unit)) first.set(state.unit, state);
+    }
+    const down = states.find((state) => !isUp(state));
+    const unanswered = answers.find((answer) => !answer.healthy);
+    const why = down
+      ? `${down.unit} is ${down.active} (${down.sub})`
+      : unanswered?.healthy === false
+        ? unanswered.why
+        : undefined;
+    if (why === undefined) {
+      healthySince ??= now;
+      misses = 0;
+      if (now - healthySince >= soak.soakMs) return healthySince;
+    } else if (healthySince !== undefined) {
+      // One unanswered request may be chance; a second in a row is not.
+      misses += 1;
+      if (misses > 1) throw new Unhealthy(`It was healthy, and then no more: ${why}`, invocations);
+    } else if (now >= deadline) {
+      throw new Unhealthy(
+        `It did not become healthy within ${Math.round((deadline - began) / 1000)} s: ${why}`,
+        invocations,
+      );
+    }
+    await sleep(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+}

@@ -1,0 +1,72 @@
+import type { ArtifactSpec } from './artifact-input.js';
+import type { HealthCheck } from './facts.js';
+
+/** Moves one file into place, or takes it away. */
+export interface Move {
+  path: string;
+  /** The kept copy that comes to `path`; absent: `path` did not exist before, and goes. */
+  from?: string;
+  /** What must be at `path` now for the move to be right; anything else was put there by somebody else. */
+  over?: string;
+  /** Config and unit files are edited in place by people, so they are copied where a binary is linked. */
+  copy: boolean;
+}
+
+/** How the units take the new files. */
+export interface Activation {
+  daemonReload: boolean;
+  restart: string[];
+  reload: string[];
+  signals: { unit: string; signal: string }[];
+  commands: string[];
+  /** Units that did not run before a first deploy: an undo stops them. */
+  stop: string[];
+  /** Units that an undo restarts although they were only reloaded: host names that came must go from Caddy's memory. */
+  restartOnUndo: string[];
+}
+
+export interface Proof {
+  unit: string;
+  path: string;
+  sha256: string;
+}
+
+export interface Soak {
+  units: string[];
+  health: HealthCheck[];
+  soakMs: number;
+}
+
+/** What a step does: plain data, carried out by apply. */
+export type Work =
+  | { kind: 'lock'; stateDir: string; waitMs: number; paths: string[]; stateMark: string }
+  | { kind: 'settle'; stateDir: string; release: string }
+  | { kind: 'stage'; folders: string[] }
+  | { kind: 'upload'; source: string; to: string; size: number; sha256: string }
+  | { kind: 'verify'; part: string; to: string; sha256: string; size: number; mode?: string; owner?: string }
+  | { kind: 'keep'; links: { from: string; to: string; copy: boolean; sha256: string }[] }
+  | { kind: 'probe'; file: string; args: string }
+  | { kind: 'check'; file: string; command: string }
+  | { kind: 'verify-unit'; file: string; replace: { from: string; to: string }[] }
+  | { kind: 'arm'; stateDir: string; release: string; seconds: number; script: string }
+  | { kind: 'switch'; armed: string; moves: Move[] }
+  | { kind: 'activate'; armed: string; activation: Activation }
+  | { kind: 'prove'; proofs: Proof[]; timeoutMs: number }
+  | { kind: 'soak'; soak: Soak }
+  | { kind: 'confirm'; stateDir: string; release: string; record: string[] }
+  | { kind: 'prune'; stateDir: string; files: { path: string; sha256: string }[]; remove: string[] }
+  | { kind: 'unlock'; stateDir: string };
+
+export interface Step {
+  /** Unique in the plan of a host, such as `upload:botserver`. */
+  id: string;
+  /** prepare changes nothing that runs; switch is guarded by the undo; finish is only tidying. */
+  phase: 'prepare' | 'switch' | 'finish';
+  title: string;
+  why: string;
+  /** What happens to it when a later step fails. */
+  undo: string;
+  work: Work;
+}
+
+export type { ArtifactSpec };

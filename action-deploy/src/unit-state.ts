@@ -1,0 +1,70 @@
+import type { Connection } from '@gbo/shared/ssh/connection';
+import { shellQuote as q } from '@gbo/shared/ssh/quote';
+
+/** One look at a unit. */
+export interface UnitState {
+  unit: string;
+  active: string;
+  sub: string;
+  result: string;
+  restarts: number;
+  mainPid: number;
+  invocation: string;
+  type: string;
+  exitStatus: number;
+}
+
+const PROPERTIES = 'Id,ActiveState,SubState,Result,NRestarts,MainPID,InvocationID,Type,ExecMainStatus';
+
+/** The state of each unit, in the order asked for. */
+export async function unitStates(connection: Connection, units: string[]): Promise<UnitState[]> {
+  if (units.length === 0) return [];
+  // One call for each unit: with several, systemctl merges aliases and the blocks no longer match.
+  const { stdout } = await connection.script(
+    units.map((unit) => `systemctl show -p ${PROPERTIES} -- ${q(unit)}; echo`).join('\n'),
+    { timeoutMs: 15_000 },
+  );
+  const blocks = stdout.trim().split(/\n\s*\n/);
+  return units.map((unit, index) => {
+    const properties = new Map(
+      (blocks[index] ?? '').split('\n').map((line): [string, string] => {
+        const at = line.indexOf('=');
+        return [line.slice(0, at), line.slice(at + 1)];
+      }),
+    );
+    return {
+      unit,
+      active: properties.get('ActiveState') ?? 'unknown',
+      sub: properties.get('SubState') ?? '',
+      result: properties.get('Result') ?? '',
+      restarts: Number(properties.get('NRestarts') ?? 0),
+      mainPid: Number(properties.get('MainPID') ?? 0),
+      invocation: properties.get('InvocationID') ?? '',
+      type: properties.get('Type') ?? '',
+      exitStatus: Number(properties.get('ExecMainStatus') ?? 0),
+    };
+  });
+}
+
+/**
+ * Why this unit is not well, judged against the first look after its activation; undefined when it is.
+ * `auto-restart` counts as ill: with RestartSec=100ms a crashing service is "active" most of the times one looks.
+ */
+export function illness(now: UnitState, first: UnitState | undefined): string | undefined {
+  if (now.active === 'failed') return `${now.unit} failed (${now.result}, exit status ${now.exitStatus})`;
+  if (now.sub === 'auto-restart' || now.restarts > (first?.restarts ?? 0)) {
+    return `${now.unit} crashed and systemd restarted it (exit status ${now.exitStatus}, ${now.restarts} restarts)`;
+  }
+  if (!first || now.type === 'oneshot' || !now.unit.endsWith('.service')) return undefined;
+  const replaced = first.active === 'active' && (now.invocation !== first.invocation || now.mainPid !== first.mainPid);
+  return replaced
+    ? `${now.unit} was started anew by somebody (process ${first.mainPid} became ${now.mainPid})`
+    : undefined;
+}
+
+/** Whether a unit is where it shall be: running, or done for the kind that ends. */
+export function isUp(state: UnitState): boolean {
+  return (
+    state.active === 'active' || (state.type === 'oneshot' && state.active === 'inactive' && state.result === 'success')
+  );
+}

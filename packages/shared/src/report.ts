@@ -1,0 +1,37 @@
+import type { LogGroup } from './log.js';
+
+/** What an action has to say at its end: everything in the log, a table in the summary, outputs for later steps. */
+export interface Report {
+  /** One sentence, when the step must be red. */
+  failed?: string;
+  outputs: Record<string, string>;
+  log: LogGroup[];
+  /** Markdown. */
+  summary: string;
+}
+
+/** Text that is safe inside one cell of a Markdown table. */
+export function cell(text: string): string {
+  return text
+    .replaceAll('|', '\\|')
+    .replaceAll(/\s*[\r\n]+\s*/g, ' ')
+    .replaceAll('<', '&lt;');
+}
+
+/** A Markdown table. Ours, since each row is one join and the libraries for it align columns by the kilobyte. */
+export function markdownTable(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(head), `|${' --- |'.repeat(head.length)}`, ...rows.map(line)].join('\n');
+}
+
+/** The same table for a log: columns padded to their longest cell, no borders. */
+export function textTable(head: string[], rows: string[][]): string[] {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
+  return all.map((row) =>
+    row
+      .map((text, column) => text.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
