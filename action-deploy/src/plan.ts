@@ -494,6 +494,7 @@ function recordLines(
             .filter(({ keptBefore }) => keptBefore)
             .map(({ artifact, file }) => ({
               path: artifact.path,
+              type: artifact.type,
               sha256: file.sha256 ?? '',
               size: file.size,
               mode: file.mode ?? '',
@@ -511,6 +512,7 @@ function recordLines(
     actor,
     artifacts: parts.map((part) => ({
       path: part.artifact.path,
+      type: part.artifact.type,
       sha256: part.artifact.sha256,
       size: part.artifact.size,
       mode: modeOf(part),

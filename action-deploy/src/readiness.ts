@@ -44,7 +44,7 @@ export function readinessReport(inputs: Inputs, facts: Facts): Report {
 }
 
 function withoutFile(spec: Inputs['artifacts'][number]): LocalArtifact {
-  return { ...spec, type: spec.type ?? 'config', size: 0, sha256: '' };
+  return { ...spec, source: '', type: spec.type ?? 'config', size: 0, sha256: '' };
 }
 
 function factLines(host: HostFacts, withFiles: boolean): string[] {

@@ -13,7 +13,16 @@ const entrySchema = z.object({
   commit: z.string().optional(),
   actor: z.string().optional(),
   artifacts: z
-    .array(z.object({ path: z.string(), sha256: z.string(), size: z.number(), mode: z.string(), owner: z.string() }))
+    .array(
+      z.object({
+        path: z.string(),
+        type: z.enum(['binary', 'unit', 'config']),
+        sha256: z.string(),
+        size: z.number(),
+        mode: z.string(),
+        owner: z.string(),
+      }),
+    )
     .default([]),
 });
 

@@ -27,8 +27,9 @@ function sudoRefusal(inputs: Inputs, facts: HostFacts): string {
   return `User ${facts.user} has no password-less sudo rule for ${commands}; add with visudo on the target:\n${sudoersLines(inputs, facts.user).join('\n')}`;
 }
 
-function elfRefusals({ name, elf, type }: LocalArtifact, facts: HostFacts): string[] {
-  if (type !== 'binary') return [];
+function elfRefusals({ name, elf, type, source }: LocalArtifact, facts: HostFacts): string[] {
+  // Without a source no file travels: what is gone back to has run on this very host.
+  if (type !== 'binary' || source === '') return [];
   if (!elf) return [`${name} is to be a binary, but it is not an ELF file; give type: config if it is a script.`];
   const machine =
     elf.machine === facts.machine || (elf.machine === 'i386' && /^(i[3-6]86|x86_64)$/.test(facts.machine));
@@ -70,7 +71,7 @@ function spaceRefusals(artifacts: LocalArtifact[], facts: HostFacts): string[] {
     const file = facts.files[index];
     if (!file || file.sha256 === artifact.sha256) continue;
     const sum = byFileSystem.get(file.freeBytes) ?? { paths: [], bytes: 0, inodes: file.freeInodes };
-    const copies = artifact.type === 'binary' ? 1 : 3;
+    const copies = (artifact.source === '' ? 0 : 1) + (artifact.type === 'binary' ? 0 : 2);
     byFileSystem.set(file.freeBytes, {
       ...sum,
       paths: [...sum.paths, artifact.path],

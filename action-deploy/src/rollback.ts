@@ -44,7 +44,8 @@ export function chooseRelease(
     const recorded = chosen?.artifacts.find(({ path }) => path === spec.path);
     return {
       ...spec,
-      type: spec.type ?? (spec.units.length > 0 && spec.activate.how === 'restart' && spec.probe ? 'binary' : 'config'),
+      source: '',
+      type: spec.type ?? recorded?.type ?? 'config',
       size: recorded?.size ?? 0,
       sha256: recorded?.sha256 ?? '',
       fileMode: undefined,

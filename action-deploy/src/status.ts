@@ -49,9 +49,11 @@ export function statusOf(inputs: Inputs, host: HostFacts): HostStatus {
 export function statusReport(inputs: Inputs, facts: Facts): Report {
   const all = facts.hosts.map((host) => statusOf(inputs, host));
   const head = ['unit', 'state', 'since', 'restarts', 'runs'];
+  const doubts = all.filter(({ drift, pending }) => drift.length + pending.length > 0);
   return {
+    failed: doubts.map(doubtSentence).join('\n') || undefined,
     outputs: {
-      result: all.every(({ drift, pending }) => drift.length + pending.length === 0) ? 'unchanged' : 'unknown',
+      result: doubts.length === 0 ? 'unchanged' : 'unknown',
       release: all[0]?.release ?? '',
       previous: all[0]?.rollbackTo[0] ?? '',
       sha256: '',
@@ -73,6 +75,11 @@ export function statusReport(inputs: Inputs, facts: Facts): Report {
       )
       .join('\n\n'),
   };
+}
+
+function doubtSentence({ host, drift, pending }: HostStatus): string {
+  const why = [...drift, ...pending.map((line) => `the undo of ${line}`)].join(', ');
+  return `${host}: it could not be told which release runs (${why}). Nothing was touched. The next deploy keeps what is there as a release of its own.`;
 }
 
 function unitRows({ units }: HostStatus): string[][] {

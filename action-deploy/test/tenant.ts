@@ -19,6 +19,8 @@ export interface Tenant {
   file(name: string, text: string): string;
   /** The sha256 of what the unit's main process runs, '' when it runs nothing. */
   runs(unit: string): Promise<string>;
+  /** What HTTP on a port of the target's loopback answers to `GET /`, head and body; '' when nobody listens. */
+  answer(port: number): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -45,6 +47,10 @@ export async function startTenant(name = 'acme-system'): Promise<Tenant> {
         `pid=$(systemctl show -P MainPID ${unit}); [ "$pid" -gt 0 ] && sha256sum < /proc/$pid/exe | cut -c1-64`,
       );
       return stdout.trim();
+    },
+    async answer(port) {
+      const ask = `exec 3<>/dev/tcp/127.0.0.1/${port}; printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3; timeout 5 cat <&3`;
+      return (await host.exec(`bash -c '${ask}' 2>/dev/null`)).stdout;
     },
     async stop() {
       await host.stop();

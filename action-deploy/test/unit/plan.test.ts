@@ -272,7 +272,7 @@ describe('releases', () => {
     release,
     result: 'deployed',
     time: '2026-01-01T00:00:00Z',
-    artifacts: [{ path: wanted.path, sha256: sha(digit), size: 1, mode: '0755', owner: 'root:root' }],
+    artifacts: [{ path: wanted.path, type: 'binary', sha256: sha(digit), size: 1, mode: '0755', owner: 'root:root' }],
     ...change,
   });
   const id = (day: number) => `2026010${day}T000000Z-00000000000${day}`;
