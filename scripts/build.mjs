@@ -20,17 +20,27 @@ for (const { name, folder } of actions()) {
   const sources = fingerprint([join(folder, 'src'), join(root, 'packages', 'shared', 'src')]);
   if (values['if-changed'] && existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) continue;
   console.log(`Bundling ${name} ...`);
-  const { code, assets } = await ncc(join(folder, 'src', 'main.ts'), {
-    cache: false,
-    minify: true,
-    quiet: true,
-    transpileOnly: true, // types are checked by tsc, for all of the workspace at once
-    license: 'licenses.txt',
-  });
+  const { code, assets } = await bundle(join(folder, 'src', 'main.ts'));
   rmSync(dist, { recursive: true, force: true });
   write(join(dist, 'index.js'), code);
   for (const [path, { source }] of Object.entries(assets)) if (!unwanted.test(path)) write(join(dist, path), source);
   if (!values.out) writeFileSync(stamp, sources);
+}
+
+async function bundle(file) {
+  try {
+    return await ncc(file, {
+      cache: false,
+      minify: true,
+      quiet: true,
+      transpileOnly: true, // types are checked by tsc, for all of the workspace at once
+      license: 'licenses.txt',
+    });
+  } catch (error) {
+    // Uncaught, node would print the line it comes from: half a megabyte of ncc's own bundle.
+    console.error(error.message);
+    process.exit(1);
+  }
 }
 
 function write(path, content) {

@@ -20,7 +20,14 @@ const folder = mkdtempSync(join(tmpdir(), 'gbo-check-'));
 const file = join(folder, 'result.json');
 try {
   const projects = more.includes('--project') ? [] : chosen.flatMap((floor) => ['--project', floor]);
-  const status = run('vitest', 'vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...projects, ...more]);
+  const status = run('vitest', 'vitest', [
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+    ...projects,
+    ...more,
+  ]);
   for (const { name, why } of skipped) console.log(`Skipped floor ${name}: ${why}`);
   const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(file, 'utf8'));
   // With CI=true a skip is a failure: what was not run is not shown.

@@ -34,13 +34,14 @@ async function openTargetsUnless(
   inputs: Inputs,
   context: RunContext,
 ): Promise<Target[]> {
-  const opening = openTargets(inputs, context);
-  // A host refuses sooner than a large file is hashed: without a listener by then, node would end the process.
-  opening.catch(() => {});
+  const enough = new AbortController();
+  const opening = openTargets(inputs, { ...context, signal: AbortSignal.any([context.signal, enough.signal]) });
+  opening.catch(() => {}); // it may fail while the files are still being read; whoever awaits it below is told
   try {
     await local;
   } catch (error) {
-    opening.then(closeTargets, () => {});
+    enough.abort(error);
+    await opening.then(closeTargets, () => {});
     throw error;
   }
   return opening;
