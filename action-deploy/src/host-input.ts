@@ -1,5 +1,6 @@
-import { messageOf } from '@gbo/shared/errors';
+import { ExpectedError, messageOf } from '@gbo/shared/errors';
 import type { Endpoint } from '@gbo/shared/ssh/connection';
+import { parseKnownHosts } from '@gbo/shared/ssh/known-hosts';
 import { normalisePrivateKey } from '@gbo/shared/ssh/private-key';
 import { z } from 'zod';
 import { yamlList } from './yaml-input.js';
@@ -81,6 +82,7 @@ export function hostsFrom(values: Values, problem: (text: string) => void): Host
   const jumpKey = values['jump-private-key']
     ? readKey('jump-private-key', values['jump-private-key'], values['jump-passphrase'], problem)
     : key;
+  checkKnownHosts(values['known-hosts'] ?? '', problem);
   const common = { knownHosts: values['known-hosts'] ?? '', insecureHostKey: values['host-key-check'] === 'insecure' };
   const hosts = entries.map((entry): HostSpec => {
     const host = entry.host.replace(/^\[(.*)\]$/, '$1');
@@ -98,6 +100,14 @@ export function hostsFrom(values: Values, problem: (text: string) => void): Host
   for (const name of duplicates(hosts.map(({ name }) => name)))
     problem(`two hosts are called ${name}; give each a name`);
   return hosts;
+}
+
+function checkKnownHosts(text: string, problem: (text: string) => void): void {
+  try {
+    parseKnownHosts(text);
+  } catch (error) {
+    problem(`input known-hosts: ${error instanceof ExpectedError ? error.what.replace(/\.$/, '') : messageOf(error)}`);
+  }
 }
 
 function duplicates(names: string[]): Set<string> {

@@ -136,35 +136,44 @@ const schema = z.object({
 });
 
 /** Everything a user may write under `with:`, and what the rooms get from it. */
-export const inputs = defineInputs(schema, (values, problem): Inputs => {
-  const hosts = hostsFrom(values, problem);
-  const artifacts = artifactsOf(values, problem);
-  const stateDir = values['state-dir'] ?? posix.join(posix.dirname(artifacts[0]?.path ?? '/'), '.gbo-deploy');
-  if (!isPlainAbsolutePath(stateDir))
-    problem(`input state-dir: ${JSON.stringify(stateDir)} is not a plain absolute path`);
-  if (values.release && !/^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}$/.test(values.release)) {
-    problem(
-      `input release: ${JSON.stringify(values.release)} is not a release id such as 20260131T120000Z-0123456789ab`,
-    );
-  }
-  if (values.release && values.mode !== 'rollback') problem('input release goes with mode rollback only');
-  return {
-    mode: values.mode,
-    dryRun: values['dry-run'],
-    hosts,
-    artifacts,
-    stateDir,
-    release: values.release,
-    keep: values.keep,
-    lockWaitMs: values['lock-wait'],
-    soakMs: values.soak,
-    confirmMs: values['confirm-timeout'],
-    canary: values.canary,
-    batch: values.batch,
-    onFailure: values['on-failure'],
-    maxFailed: values['max-failed-hosts'],
-  };
-});
+export const inputs = defineInputs(
+  schema,
+  (values, problem): Inputs => {
+    const hosts = hostsFrom(values, problem);
+    const artifacts = artifactsOf(values, problem);
+    const stateDir = values['state-dir'] ?? posix.join(posix.dirname(artifacts[0]?.path ?? '/'), '.gbo-deploy');
+    if (!isPlainAbsolutePath(stateDir))
+      problem(`input state-dir: ${JSON.stringify(stateDir)} is not a plain absolute path`);
+    if (values.release && !/^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}$/.test(values.release)) {
+      problem(
+        `input release: ${JSON.stringify(values.release)} is not a release id such as 20260131T120000Z-0123456789ab`,
+      );
+    }
+    if (values.release && values.mode !== 'rollback') problem('input release goes with mode rollback only');
+    return {
+      mode: values.mode,
+      dryRun: values['dry-run'],
+      hosts,
+      artifacts,
+      stateDir,
+      release: values.release,
+      keep: values.keep,
+      lockWaitMs: values['lock-wait'],
+      soakMs: values.soak,
+      confirmMs: values['confirm-timeout'],
+      canary: values.canary,
+      batch: values.batch,
+      onFailure: values['on-failure'],
+      maxFailed: values['max-failed-hosts'],
+    };
+  },
+  keysInUse,
+);
+
+/** A key that was converted has other lines than the one in the secret. */
+function keysInUse({ hosts }: Inputs): string[] {
+  return hosts.flatMap(({ endpoint, jumps }) => [endpoint, ...jumps].map(({ privateKey }) => privateKey));
+}
 
 type Values = z.output<typeof schema>;
 

@@ -24,6 +24,8 @@ export interface InputsDefinition<Inputs> {
   declared: DeclaredInput[];
   /** @throws ExpectedError naming every wrong input at once. */
   parse(raw: ReadonlyMap<string, string>): Inputs;
+  /** Secrets in a form that was not in the inputs as written, such as a converted key: they are masked as well. */
+  derivedSecrets(inputs: Inputs): string[];
 }
 
 const NOTHING_TOUCHED = 'Nothing was touched.';
@@ -47,11 +49,13 @@ function declare(name: string, field: z.ZodType): DeclaredInput {
 export function defineInputs<Fields extends z.ZodRawShape, Inputs>(
   schema: z.ZodObject<Fields>,
   normalise: (values: z.output<z.ZodObject<Fields>>, problem: (text: string) => void) => Inputs,
+  derivedSecrets: (inputs: Inputs) => string[] = () => [],
 ): InputsDefinition<Inputs> {
   const declared = Object.entries(schema.shape).map(([name, field]) => declare(name, field as unknown as z.ZodType));
   const names = declared.map(({ name }) => name);
   return {
     declared,
+    derivedSecrets,
     parse(raw) {
       const problems: string[] = [];
       for (const name of raw.keys()) {
@@ -59,7 +63,7 @@ export function defineInputs<Fields extends z.ZodRawShape, Inputs>(
       }
       const texts = Object.fromEntries(
         declared.flatMap((input) => {
-          const text = raw.get(input.name)?.trim() || input.default;
+          const text = trimmed(raw.get(input.name) ?? '', input.secret) || input.default;
           return text ? [[input.name, text]] : [];
         }),
       );
@@ -77,6 +81,12 @@ export function defineInputs<Fields extends z.ZodRawShape, Inputs>(
       return inputs as Inputs;
     },
   };
+}
+
+/** A passphrase may begin or end with a space; only the newline that a secret's form adds is taken off. */
+function trimmed(text: string, secret: boolean): string {
+  if (text.trim() === '') return '';
+  return secret ? text.replace(/[\r\n]+$/, '') : text.trim();
 }
 
 function badInputs(problems: string[]): ExpectedError {

@@ -41,8 +41,14 @@ export async function runAction<Inputs>(
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
     const raw = new Map([...inputsFromEnvironment(env), ...inputsFromCommandLine(args, definition.declared)]);
-    maskSecrets(definition, raw, secrets, inRunner);
-    await deliver(await body(definition.parse(raw), { log, signal: cancel.signal, env }), log, secrets, env);
+    const mask = (secret: string) => {
+      // Written raw: the runner's reporter takes the text after the marker as it stands.
+      for (const text of secrets.add(secret)) if (inRunner) say(`::add-mask::${text}\n`);
+    };
+    for (const { name, secret } of definition.declared) if (secret) mask(raw.get(name) ?? '');
+    const inputs = definition.parse(raw);
+    for (const secret of definition.derivedSecrets(inputs)) mask(secret);
+    await deliver(await body(inputs, { log, signal: cancel.signal, env }), log, secrets, env);
   } catch (error) {
     process.exitCode = 1;
     if (error instanceof ExpectedError) log.error(error.message);
@@ -50,20 +56,6 @@ export async function runAction<Inputs>(
     else log.error(`Unexpected: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}`);
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
-  }
-}
-
-function maskSecrets<Inputs>(
-  { declared }: InputsDefinition<Inputs>,
-  raw: ReadonlyMap<string, string>,
-  secrets: Secrets,
-  inRunner: boolean,
-): void {
-  for (const { name, secret } of declared) {
-    const value = raw.get(name);
-    if (!secret || !value) continue;
-    // Written raw: the runner's reporter takes the text after the marker as it stands.
-    for (const text of secrets.add(value)) if (inRunner) say(`::add-mask::${text}\n`);
   }
 }
 

@@ -33,8 +33,7 @@ const verifiable = [
  */
 export function hostKeyAlgorithms(known: KnownHosts, host: string, port: number) {
   const pinned = pinnedKeyTypes(known, host, port);
-  const rank = (type: string) => (pinned.includes(type) ? pinned.indexOf(type) : pinned.length);
-  return [...verifiable].sort((a, b) => rank(a) - rank(b));
+  return [...verifiable].sort((a, b) => Number(pinned.includes(b)) - Number(pinned.includes(a)));
 }
 
 /** Reads a key blob (RFC 4253 section 6.6). Gives what the log and the errors say about it. */

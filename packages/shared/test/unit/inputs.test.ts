@@ -50,6 +50,11 @@ describe('inputs', () => {
     expect(() => parse(raw)).toThrow(says);
   });
 
+  it('keep the spaces of a secret, but not the newline its form added', () => {
+    expect(parse({ host: 'acme', token: ' pass phrase \r\n' })).toMatchObject({ token: ' pass phrase ' });
+    expect(parse({ host: 'acme', token: ' \n' }).token).toBeUndefined();
+  });
+
   it('are read from INPUT_ variables only, with their dashes', () => {
     const env = { 'INPUT_KNOWN-HOSTS': 'k', INPUT_HOST: 'acme', HOST: 'other', SSH_HOST: 'other' };
     expect(Object.fromEntries(inputsFromEnvironment(env))).toEqual({ 'known-hosts': 'k', host: 'acme' });
