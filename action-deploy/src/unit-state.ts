@@ -53,7 +53,8 @@ export async function unitStates(connection: Connection, units: string[]): Promi
 export function illness(now: UnitState, first: UnitState | undefined): string | undefined {
   if (now.active === 'failed') return `${now.unit} failed (${now.result}, exit status ${now.exitStatus})`;
   if (now.sub === 'auto-restart' || now.restarts > (first?.restarts ?? 0)) {
-    return `${now.unit} crashed and systemd restarted it (exit status ${now.exitStatus}, ${now.restarts} restarts)`;
+    const again = now.restarts === 0 ? 'is about to restart it' : `restarted it (${now.restarts}. restart)`;
+    return `${now.unit} crashed with exit status ${now.exitStatus}, and systemd ${again}`;
   }
   if (!first || now.type === 'oneshot' || !now.unit.endsWith('.service')) return undefined;
   const replaced = first.active === 'active' && (now.invocation !== first.invocation || now.mainPid !== first.mainPid);

@@ -58,7 +58,7 @@ describe('the modes beside deploy', () => {
     expect(await fingerprint()).toBe(before);
     const real = await run(await deployed('1.0.0'));
     expect([real.code, ...(results(real) ?? [])]).toEqual([0, 'deployed']);
-    const steps = (finished: Finished) => /step +if a later[^]*?::endgroup::/.exec(finished.log)?.[0];
+    const steps = (finished: Finished) => /step +if a later[\s\S]*?::endgroup::/.exec(finished.log)?.[0];
     expect(steps(real)).toBe(steps(dry));
     ids.push(real.outputs.release ?? '');
   });
