@@ -11,7 +11,7 @@ export function activationScript(activation: Activation, onUndo: boolean): strin
   const { daemonReload, restart, reload, signals, commands, stop } = activation;
   const orRestart = (unit: string) => (onUndo ? ` || $S systemctl restart ${q(unit)}` : '');
   const jobs = [
-    ...restart.map((unit) => `$S systemctl restart ${q(unit)}`),
+    ...restart.map((unit) => (onUndo ? afresh(unit) : restartJob(unit))),
     ...reload.map((unit) => `{ $S systemctl reload ${q(unit)}${orRestart(unit)}; }`),
     ...signals.map(({ unit, signal }) => `$S systemctl kill --kill-who=main -s ${signal} ${q(unit)}`),
     ...stop.map((unit) => `$S systemctl stop ${q(unit)}`),
@@ -26,4 +26,19 @@ export function activationScript(activation: Activation, onUndo: boolean): strin
   ]
     .filter(Boolean)
     .join('\n');
+}
+
+/**
+ * Stops, forgets and starts. A restart that meets a crashing unit while it waits for its automatic restart does not set
+ * its counter back (systemd 252, service_stop() in SERVICE_AUTO_RESTART), and the good release that follows would seem to
+ * have crashed.
+ */
+function afresh(unit: string): string {
+  return `{ $S systemctl stop ${q(unit)}; $S systemctl reset-failed ${q(unit)} 2>/dev/null; $S systemctl start ${q(unit)}; }`;
+}
+
+/** One job, and so the shortest down-time, for a unit that does not crash. */
+function restartJob(unit: string): string {
+  const restarts = `"$(systemctl show --value -p NRestarts -- ${q(unit)})"`;
+  return `if [ ${restarts} = 0 ]; then $S systemctl restart ${q(unit)}; else ${afresh(unit)}; fi`;
 }

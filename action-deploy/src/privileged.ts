@@ -18,7 +18,7 @@ export function privilegedCommands(inputs: Inputs, user: string): Privileged[] {
   const exactly = (command: string, path: string) => all.push({ sample: command, rule: command.replace(/^\S+/, path) });
   const activates = inputs.artifacts.map(({ activate }) => activate);
   for (const unit of units)
-    for (const verb of ['restart', 'stop', 'reset-failed']) {
+    for (const verb of ['restart', 'start', 'stop', 'reset-failed']) {
       exactly(`systemctl ${verb} ${unit}`, '/usr/bin/systemctl');
     }
   for (const { activate, units: own } of inputs.artifacts) {

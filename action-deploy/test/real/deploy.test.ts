@@ -58,6 +58,7 @@ describe('botserver and botui on a real systemd host', () => {
   ] as const)('a version that %s is rolled back, with both programs', async (_, ill, says) => {
     const { finished } = await deploy('3.0.0', ill);
     expect(finished.log).toMatch(says);
+    expect(finished.log).toContain('Result: rolled-back');
     expect([finished.code, ...(result(finished) ?? [])]).toEqual([1, 'rolled-back']);
     expect(await tenant.runs('system')).toBe(good.server);
     expect(await tenant.runs('ui')).toBe(good.ui);

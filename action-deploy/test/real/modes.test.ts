@@ -129,11 +129,13 @@ describe('the modes beside deploy', () => {
     const lines = tenant.host.privateKey.split('\n').filter((line) => line.length > 20);
     const deploy = start(await deployed('6.0.0'));
     const seen: string[] = [];
-    const watch = setInterval(async () => {
-      seen.push((await tenant.host.exec('cat /proc/[0-9]*/cmdline')).stdout);
-    }, 100);
+    let over = false;
+    const watch = (async () => {
+      while (!over) seen.push((await tenant.host.exec('cat /proc/[0-9]*/cmdline; sleep 0.1')).stdout);
+    })();
     const finished = await deploy.finished;
-    clearInterval(watch);
+    over = true;
+    await watch;
     expect(finished.code).toBe(0);
     const said = finished.log
       .split('\n')
