@@ -86,7 +86,7 @@ export function settled({ host, verdict, release, previous, refusals }: HostPlan
     result,
     release,
     previous,
-    reason: refusals.join(' ') || undefined,
+    reason: refusals.join('\n') || undefined,
     timeline: [],
     diagnosis: [],
     bytesSent: 0,

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { shellQuote as q } from '@gbo/shared/ssh/quote';
 
 /**
  * Where things lie on the target. Every artifact has its store beside it (`.gbo-deploy` in the same folder, so on the same
@@ -31,3 +32,12 @@ export type UndoState = 'armed' | 'confirmed' | 'undoing' | 'undone';
 
 /** Unit name of the dead-man's timer on the target. */
 export const deadManUnit = (release: string): string => `gbo-undo-${release.toLowerCase()}`;
+
+/**
+ * A shell command that makes folders: those that hold artifacts open to all, since a unit may run as any user; our own closed
+ * to others.
+ */
+export function makeFolders(open: string[], closed: string[]): string {
+  const all = (folders: string[]) => folders.map(q).join(' ');
+  return `(umask 022; mkdir -p -- ${all(open)}) && (umask 077; mkdir -p -- ${all(closed)})`;
+}

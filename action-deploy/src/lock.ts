@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { ExpectedError } from '@gbo/shared/errors';
 import type { Connection, LiveCommand } from '@gbo/shared/ssh/connection';
 import { shellQuote as q } from '@gbo/shared/ssh/quote';
@@ -13,6 +14,7 @@ const NOTICE_MS = 60_000;
 export interface Lock {
   /** Resolves with the reason when the lock is lost without having been released. */
   readonly lost: Promise<string>;
+  readonly held: boolean;
   release(): Promise<void>;
 }
 
@@ -24,7 +26,7 @@ export function holderScript(stateDir: string, waitSeconds: number): string {
   const lock = q(layout.lockFile(stateDir));
   const holder = q(layout.holderFile(stateDir));
   // Children get descriptor 9 closed: a child that outlives the holder must not keep the lock.
-  return `umask 077; mkdir -p ${q(`${stateDir}/undo`)} || exit 73
+  return `umask 077; ${layout.makeFolders([posix.dirname(stateDir)], [`${stateDir}/undo`])} || exit 73
 exec 9>>${lock} || exit 73
 if ! flock -n 9; then
   echo "busy $(tail -n 1 ${holder} 2>/dev/null 9>&-)"
@@ -68,15 +70,20 @@ export async function acquire(connection: Connection, request: LockRequest): Pro
     throw error;
   }
   let released = false;
+  let ended = false;
   const lost = new Promise<string>((resolve) => {
     void command.exited.then(({ stderr }) => {
       clearInterval(beat);
+      ended = true;
       if (!released) resolve(`the lock on the target was lost${stderr ? ` (${stderr.trim()})` : ''}`);
     });
   });
   signal.throwIfAborted();
   return {
     lost,
+    get held() {
+      return !released && !ended;
+    },
     async release() {
       released = true;
       clearInterval(beat);

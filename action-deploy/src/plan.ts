@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { activationOf, inverse } from './activation.js';
 import type { Facts, FileFacts, HostFacts, LocalArtifact } from './facts.js';
 import type { Inputs } from './inputs.js';
@@ -246,7 +247,6 @@ function stepsOf(
   { release, previous, attempt, stateDir, undo, isKnown, known }: StepContext,
 ): Step[] {
   const steps: Step[] = [];
-  const armed = layout.undoStateFile(stateDir, attempt, 'armed');
   const changed = parts.filter((part) => part.changed);
   const prepare = (id: string, title: string, why: string, back: string, work: Step['work']) =>
     steps.push({ id, phase: 'prepare', title, why, undo: back, work });
@@ -280,6 +280,7 @@ function stepsOf(
     'empty folders may stay',
     {
       kind: 'stage',
+      parents: [...new Set(parts.map(({ artifact }) => posix.dirname(artifact.path)))],
       folders: [
         ...new Set([
           `${stateDir}/undo`,
@@ -332,7 +333,8 @@ function stepsOf(
         .join('; '),
       {
         kind: 'switch',
-        armed,
+        stateDir,
+        release: attempt,
         moves: changed.map(({ artifact, kept, keptBefore, copy }) => ({
           path: artifact.path,
           from: kept,
@@ -344,7 +346,8 @@ function stepsOf(
   }
   guarded('activate', 'activate', activation.reasons.join(' ') || 'nothing has to be told', {
     kind: 'activate',
-    armed,
+    stateDir,
+    release: attempt,
     activation,
   });
   const proofs = parts.flatMap(({ artifact: { path, sha256 }, artifact }) =>
@@ -377,7 +380,7 @@ function stepsOf(
   finish('prune', 'prune old releases', `${inputs.keep} are kept; never the current, the previous or a running one`, {
     kind: 'prune',
     stateDir,
-    files: parts.map(({ artifact }) => ({ path: artifact.path, sha256: artifact.sha256 })),
+    files: parts.map(({ artifact, kept }) => ({ path: artifact.path, kept, sha256: artifact.sha256 })),
     remove,
   });
   finish('unlock', 'unlock the target', 'the next deploy may begin', { kind: 'unlock', stateDir });

@@ -14,7 +14,7 @@ export function readinessReport(inputs: Inputs, facts: Facts): Report {
   return {
     failed:
       bad.length > 0
-        ? bad.map(({ host, against }) => `${host.host} is not ready: ${against.join(' ')}`).join('\n')
+        ? bad.map(({ host, against }) => `${host.host} is not ready: ${against.join('\n')}`).join('\n')
         : undefined,
     outputs: {
       result: bad.length > 0 ? 'refused' : 'unchanged',

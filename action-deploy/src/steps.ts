@@ -41,7 +41,7 @@ export interface Soak {
 export type Work =
   | { kind: 'lock'; stateDir: string; waitMs: number; paths: string[]; stateMark: string }
   | { kind: 'settle'; stateDir: string; release: string }
-  | { kind: 'stage'; folders: string[] }
+  | { kind: 'stage'; parents: string[]; folders: string[] }
   | { kind: 'upload'; source: string; to: string; size: number; sha256: string }
   | { kind: 'verify'; part: string; to: string; sha256: string; size: number; mode?: string; owner?: string }
   | { kind: 'keep'; links: { from: string; to: string; copy: boolean; sha256: string }[] }
@@ -49,12 +49,12 @@ export type Work =
   | { kind: 'check'; file: string; command: string }
   | { kind: 'verify-unit'; file: string; replace: { from: string; to: string }[] }
   | { kind: 'arm'; stateDir: string; release: string; seconds: number; script: string }
-  | { kind: 'switch'; armed: string; moves: Move[] }
-  | { kind: 'activate'; armed: string; activation: Activation }
+  | { kind: 'switch'; stateDir: string; release: string; moves: Move[] }
+  | { kind: 'activate'; stateDir: string; release: string; activation: Activation }
   | { kind: 'prove'; proofs: Proof[]; timeoutMs: number }
   | { kind: 'soak'; soak: Soak }
   | { kind: 'confirm'; stateDir: string; release: string; record: string[] }
-  | { kind: 'prune'; stateDir: string; files: { path: string; sha256: string }[]; remove: string[] }
+  | { kind: 'prune'; stateDir: string; files: { path: string; kept: string; sha256: string }[]; remove: string[] }
   | { kind: 'unlock'; stateDir: string };
 
 export interface Step {

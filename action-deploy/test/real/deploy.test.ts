@@ -30,6 +30,11 @@ describe('botserver and botui on a real systemd host', () => {
     expect(await tenant.runs('system')).toBe(server);
     expect(await tenant.runs('ui')).toBe(ui);
     expect(finished.outputs.previous).toBe('');
+    // Units may run as any user, who has to reach the program; what is kept concerns nobody.
+    const modes = await tenant.host.exec(
+      'stat -c %a /opt/gbo /opt/gbo/bin /opt/gbo/bin/botserver /opt/gbo/bin/.gbo-deploy',
+    );
+    expect(modes.stdout).toBe('755\n755\n755\n700\n');
   });
 
   it('the same deploy again sends nothing and restarts nothing', async () => {
