@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { ExpectedError, messageOf } from '@gbo/shared/errors';
 import { readElf } from './elf.js';
 import type { LocalArtifact } from './facts.js';
 import type { ArtifactSpec } from './inputs.js';
+
+const BLOCK = 1024 * 1024;
 
 /** Reads a local file once: size, sha256, ELF headers, type. @throws ExpectedError when it cannot be deployed */
 export async function readLocalArtifact(spec: ArtifactSpec): Promise<LocalArtifact> {
@@ -16,7 +17,7 @@ export async function readLocalArtifact(spec: ArtifactSpec): Promise<LocalArtifa
     // What is said to be a config file is not looked into: a split .debug file is no whole ELF file, and need not be.
     const elf = (spec.type ?? 'binary') === 'binary' ? await readElf(positioned(file)) : undefined;
     const type = spec.type ?? (elf ? 'binary' : 'config');
-    return { ...spec, type, elf, size: stat.size, sha256: await sha256Of(spec.source) };
+    return { ...spec, type, elf, size: stat.size, sha256: await sha256Of(file) };
   } finally {
     await file.close();
   }
@@ -44,8 +45,17 @@ function unusable(what: string, todo: string): ExpectedError {
   return new ExpectedError(`${what}.`, 'Nothing was touched.', todo);
 }
 
-async function sha256Of(path: string): Promise<string> {
+/** Reads one block while the one before it is hashed; a stream would take new memory for each block. */
+async function sha256Of(file: FileHandle): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
+  const [first, second] = [Buffer.allocUnsafeSlow(BLOCK), Buffer.allocUnsafeSlow(BLOCK)];
+  let at = 0;
+  let reading = file.read(first, 0, BLOCK, at);
+  for (;;) {
+    const { buffer, bytesRead } = await reading;
+    if (bytesRead === 0) return hash.digest('hex');
+    at += bytesRead;
+    reading = file.read(buffer === first ? second : first, 0, BLOCK, at);
+    hash.update(buffer.subarray(0, bytesRead));
+  }
 }

@@ -10,25 +10,29 @@ const POLL_MS = 150;
 
 /**
  * Waits until the main process of each unit is an execution of the very file at the path, and hashes what it runs.
- * /proc/PID/exe is the running image itself, whatever the path holds by now. @throws Unhealthy
+ * /proc/PID/exe is the running image itself, whatever the path holds by now. @returns the invocations it met, for their
+ * journal should they end soon after. @throws Unhealthy
  */
 export async function prove(
   connection: Connection,
   proofs: Proof[],
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string[]> {
   const deadline = Date.now() + timeoutMs;
+  const invocations = new Set<string>();
   const units = [...new Set(proofs.map(({ unit }) => unit))];
   for (;;) {
     signal.throwIfAborted();
     const states = await unitStates(connection, units);
     const ill = states.map((state) => illness(state, undefined)).find(Boolean);
-    const invocations = states.map(({ invocation }) => invocation).filter(Boolean);
-    if (ill) throw new Unhealthy(ill, invocations);
+    for (const { invocation } of states) if (invocation) invocations.add(invocation);
+    if (ill) throw new Unhealthy(ill, [...invocations]);
     const { code, stdout } = await connection.script(proofScript(proofs), { timeoutMs: 60_000 });
-    if (code === 0) return;
-    if (Date.now() > deadline) throw new Unhealthy(`Not proven that the new bytes run: ${stdout.trim()}`, invocations);
+    if (code === 0) return [...invocations];
+    if (Date.now() > deadline) {
+      throw new Unhealthy(`Not proven that the new bytes run: ${stdout.trim()}`, [...invocations]);
+    }
     await sleep(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }

@@ -28,7 +28,10 @@ export async function run(inputs: Inputs, context: RunContext): Promise<Report> 
   }
 }
 
-/** Local files are read while the connections open; what is wrong with them ends the run before a target is asked anything. */
+/**
+ * Local files are read while the connections open and the targets are surveyed. What is wrong with them is mostly found at
+ * once, and ends the run; their hash takes longer than a connection, and is waited for by survey.
+ */
 async function openTargetsUnless(
   local: Promise<LocalArtifact[]>,
   inputs: Inputs,
@@ -36,15 +39,15 @@ async function openTargetsUnless(
 ): Promise<Target[]> {
   const enough = new AbortController();
   const opening = openTargets(inputs, { ...context, signal: AbortSignal.any([context.signal, enough.signal]) });
-  opening.catch(() => {}); // it may fail while the files are still being read; whoever awaits it below is told
+  // Either may fail after the other has: without a listener by then, node would end the process.
+  for (const later of [opening, local]) later.catch(() => {});
   try {
-    await local;
+    return await Promise.race([opening, local.then(() => opening)]);
   } catch (error) {
     enough.abort(error);
     await opening.then(closeTargets, () => {});
     throw error;
   }
-  return opening;
 }
 
 async function carryOut(inputs: Inputs, surveyed: Facts, targets: Target[], context: RunContext): Promise<Report> {

@@ -28,6 +28,8 @@ export class Unhealthy extends ExpectedError {
 export async function watch(connection: Connection, soak: Soak, way: Way, signal: AbortSignal): Promise<number> {
   const began = Date.now();
   const first = new Map<string, UnitState>();
+  // All that were met: by the time a crash is seen, systemd may have begun the next one, whose journal tells nothing.
+  const invocations = new Set<string>();
   const limits = soak.health.map(({ timeoutMs }) => timeoutMs);
   const deadline = began + (limits.length > 0 ? Math.max(...limits) : START_MS);
   let healthySince: number | undefined;
@@ -39,10 +41,10 @@ export async function watch(connection: Connection, soak: Soak, way: Way, signal
       Promise.all(soak.health.map((check) => ask(connection, check, way))),
     ]);
     const now = Date.now();
-    const invocations = states.map(({ invocation }) => invocation).filter(Boolean);
+    for (const { invocation } of states) if (invocation) invocations.add(invocation);
     for (const state of states) {
       const why = illness(state, first.get(state.unit));
-      if (why) throw new Unhealthy(why, invocations);
+      if (why) throw new Unhealthy(why, [...invocations]);
       if (isUp(state) && !first.has(state.unit)) first.set(state.unit, state);
     }
     const down = states.find((state) => !isUp(state));
@@ -59,12 +61,11 @@ export async function watch(connection: Connection, soak: Soak, way: Way, signal
     } else if (healthySince !== undefined) {
       // One unanswered request may be chance; a second in a row is not.
       misses += 1;
-      if (misses > 1) throw new Unhealthy(`It was healthy, and then no more: ${why}`, invocations);
+      if (misses > 1) throw new Unhealthy(`It was healthy, and then no more: ${why}`, [...invocations]);
     } else if (now >= deadline) {
-      throw new Unhealthy(
-        `It did not become healthy within ${Math.round((deadline - began) / 1000)} s: ${why}`,
-        invocations,
-      );
+      throw new Unhealthy(`It did not become healthy within ${Math.round((deadline - began) / 1000)} s: ${why}`, [
+        ...invocations,
+      ]);
     }
     await sleep(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }

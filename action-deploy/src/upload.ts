@@ -37,8 +37,11 @@ const CHUNK = 255 * 1024;
  */
 export const WINDOW = 32 * CHUNK;
 
-/** Writes in flight on one channel when it is alone: twice OpenSSH's window for a channel. */
-const IN_FLIGHT = 16;
+/** Writes in flight on one channel: OpenSSH's window for a channel. More would only wait in our memory. */
+const IN_FLIGHT = 8;
+
+/** Writes that are read from the disk at once: each read wakes another thread, which costs more than the bytes do. */
+const LOT = 2;
 
 // RFC draft-ietf-secsh-filexfer-02, section 6.3.
 const READ = 1;
@@ -210,13 +213,13 @@ class Transfer {
   }
 
   async #drive(lane: Lane, channels: number): Promise<void> {
-    const workers = Math.max(1, Math.floor(Math.min(IN_FLIGHT * channels, WINDOW / CHUNK) / channels));
-    await Promise.all(Array.from({ length: workers }, () => this.#work(lane)));
+    const writes = Math.min(IN_FLIGHT, Math.floor(WINDOW / CHUNK / channels));
+    await Promise.all(Array.from({ length: Math.max(1, Math.floor(writes / LOT)) }, () => this.#work(lane)));
   }
 
-  async #work({ sftp, handle }: Lane): Promise<void> {
+  async #work(lane: Lane): Promise<void> {
     const { size } = this.#options;
-    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, Math.max(1, size - this.#resumedFrom)));
+    const buffer = Buffer.allocUnsafeSlow(Math.min(LOT * CHUNK, Math.max(1, size - this.#resumedFrom)));
     while (this.#next < size && !this.#stopped) {
       if (this.#next >= this.#low + WINDOW) {
         await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -227,9 +230,16 @@ class Transfer {
       this.#next += length;
       await this.#read(buffer, offset, length);
       if (this.#stopped) return;
-      await this.#ask<void>((done) => sftp.write(handle, buffer, 0, length, offset, done));
-      this.#acknowledge(offset, length);
+      const starts = Array.from({ length: Math.ceil(length / CHUNK) }, (_, index) => index * CHUNK);
+      await Promise.all(
+        starts.map((at) => this.#write(lane, buffer.subarray(at, Math.min(at + CHUNK, length)), offset + at)),
+      );
     }
+  }
+
+  async #write({ sftp, handle }: Lane, bytes: Buffer, offset: number): Promise<void> {
+    await this.#ask<void>((done) => sftp.write(handle, bytes, 0, bytes.length, offset, done));
+    this.#acknowledge(offset, bytes.length);
   }
 
   async #read(buffer: Buffer, offset: number, length: number): Promise<void> {

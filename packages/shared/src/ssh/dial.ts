@@ -55,8 +55,29 @@ export function dialDirectly(endpoint: Endpoint, timeoutMs: number, signal?: Abo
     const timer = setTimeout(() => fail(unreachable(endpoint, `no answer within ${timeoutMs / 1000} s`)), timeoutMs);
     signal?.addEventListener('abort', aborted);
     socket.on('error', (error) => fail(unreachable(endpoint, networkReason(error), error)));
-    socket.once('connect', () => settle(() => resolve(socket)));
+    socket.once('connect', () => settle(() => resolve(inOneGo(socket))));
   });
+}
+
+/**
+ * Hands all that is written in one turn to the kernel at once. ssh2 writes each packet of 32 KiB in three pieces (length,
+ * content, tag), which without this are three system calls and, since we do not wait for Nagle, three segments.
+ */
+function inOneGo(socket: Socket): Socket {
+  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
+  let corked = false;
+  socket.write = (...args: unknown[]) => {
+    if (!corked) {
+      corked = true;
+      socket.cork();
+      process.nextTick(() => {
+        corked = false;
+        socket.uncork();
+      });
+    }
+    return write(...args);
+  };
+  return socket;
 }
 
 /**

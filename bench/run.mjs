@@ -1,0 +1,72 @@
+// npm run bench [-- --quick] [--only NAME,...] [--rounds N] [--json PATH] [--strict]
+import { writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { parseArgs } from 'node:util';
+import { cold } from './deploy/cold.ts';
+import { downTime } from './deploy/down-time.ts';
+import { roundTrip } from './deploy/round-trip.ts';
+import { startTarget } from './deploy/target.ts';
+import { unchanged } from './deploy/unchanged.ts';
+import { isMet, median } from './measure.ts';
+import { startUp } from './start-up.ts';
+import { partText } from './table.ts';
+
+/** Each takes settings and, when it deploys, the target. */
+const parts = {
+  'start-up': { measure: startUp, rounds: 15 },
+  cold: { measure: cold, rounds: 5, deploys: true },
+  unchanged: { measure: unchanged, rounds: 7, deploys: true },
+  'round-trip': { measure: roundTrip, rounds: 3, deploys: true },
+  'down-time': { measure: downTime, rounds: 5, deploys: true },
+};
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', default: Object.keys(parts).join() },
+    rounds: { type: 'string' },
+    json: { type: 'string' },
+    strict: { type: 'boolean', default: false },
+  },
+});
+const chosen = values.only.split(',').map((name) => {
+  if (!(name in parts)) throw new Error(`--only ${name}: there are ${Object.keys(parts).join(', ')}`);
+  return [name, parts[name]];
+});
+
+const began = Date.now();
+const say = (line) => console.error(line);
+const target = chosen.some(([, { deploys }]) => deploys) ? await startTarget() : undefined;
+const found = [];
+try {
+  for (const [name, { measure, rounds }] of chosen) {
+    say(`# ${name}`);
+    const settings = { quick: values.quick, rounds: values.quick ? 1 : Number(values.rounds ?? rounds), say };
+    found.push([name, await measure(settings, target)]);
+  }
+} finally {
+  await target?.stop();
+}
+
+for (const [, part] of found) console.log(partText(part));
+const goals = found.flatMap(([, part]) => part.goals);
+const missed = goals.filter((goal) => isMet(goal) === false);
+const met = goals.filter((goal) => isMet(goal));
+const seconds = Math.round((Date.now() - began) / 1000);
+console.log(`\n${met.length} goals met, ${missed.length} missed; ${seconds} s.`);
+if (values.quick) console.log('--quick: one round with small sizes shows that the bench runs, and nothing else.');
+if (values.json) writeFileSync(values.json, `${JSON.stringify(asJson(), null, 2)}\n`);
+if (values.strict && missed.length > 0) process.exitCode = 1;
+
+function asJson() {
+  const machine = { cpu: cpus()[0]?.model.trim(), cores: cpus().length, kernel: release(), node: process.version };
+  const reports = found.map(([name, { figures, goals, ...rest }]) => [
+    name,
+    {
+      ...rest,
+      figures: figures.map((figure) => ({ ...figure, median: median(figure.values) })),
+      goals: goals.map((goal) => ({ ...goal, met: isMet(goal) })),
+    },
+  ]);
+  return { time: new Date(began).toISOString(), quick: values.quick, machine, parts: Object.fromEntries(reports) };
+}
