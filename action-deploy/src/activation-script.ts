@@ -22,7 +22,7 @@ export function activationScript(activation: Activation, onUndo: boolean): strin
     ...[...restart, ...stop].map((unit) => `$S systemctl reset-failed ${q(unit)} 2>/dev/null`),
     ...jobs.map((job) => `${job} & jobs="$jobs $!"`),
     'for job in $jobs; do wait "$job" || activation_failed=1; done',
-    ...commands.map((command) => `( ${command}\n) || activation_failed=1`),
+    ...commands.map((command) => `( ${command}\n) 8<&- || activation_failed=1`),
   ]
     .filter(Boolean)
     .join('\n');

@@ -3,6 +3,7 @@ import type { Log } from '@gbo/shared/log';
 import type { CommandResult } from '@gbo/shared/ssh/connection';
 import { formatBytes } from './bytes.js';
 import { formatDuration } from './duration.js';
+import * as layout from './layout.js';
 import { acquire } from './lock.js';
 import type { HostOutcome, TimelineEntry } from './outcome.js';
 import type { HostPlan } from './plan.js';
@@ -29,8 +30,8 @@ export class HostRun {
   /** When units were told, and when they first answered as healthy (epoch ms). */
   told?: number;
   healthy?: number;
-  /** Invocations of the units that failed, for their journal. */
-  invocations: string[] = [];
+  /** Invocations of the units since the switch, for their journal should it fail. */
+  readonly invocations: string[] = [];
 
   constructor(
     readonly plan: HostPlan,
@@ -46,24 +47,43 @@ export class HostRun {
 
   /** Carries out the steps of one phase, in order. @throws what the first failing step threw */
   async phase(phase: Step['phase']): Promise<void> {
-    for (const step of this.plan.steps) if (step.phase === phase) await this.step(step);
+    const looks: Step[] = [];
+    for (const step of this.plan.steps.filter((step) => step.phase === phase)) {
+      if (step.work.kind === 'prove' || step.work.kind === 'soak') looks.push(step);
+      else {
+        await this.#sideBySide(looks.splice(0));
+        await this.step(step);
+      }
+    }
+    await this.#sideBySide(looks);
   }
 
-  async step({ id, title, work }: Step): Promise<void> {
+  /** Proof and watch only look, and the hash of what runs takes its time. The first to fail ends the other. */
+  async #sideBySide(steps: Step[]): Promise<void> {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([this.signal, stop.signal]);
+    const done = steps.map((step) => this.step(step, signal).catch((error: unknown) => stop.abort(error)));
+    await Promise.all(done);
+    stop.signal.throwIfAborted();
+  }
+
+  async step({ id, title, work }: Step, signal = this.signal): Promise<void> {
     // After the word is given there is nothing left to cancel.
-    if (!this.confirmed) this.signal.throwIfAborted();
+    if (!this.confirmed) signal.throwIfAborted();
     const entry: TimelineEntry = { step: id, title, began: Date.now(), ended: 0, ok: false };
     this.timeline.push(entry);
     this.say(`${title} ...`);
     try {
-      const said = await this.#unlessLockIsLost(this.#carryOut(work));
+      const said = await this.#unlessLockIsLost(this.#carryOut(work, signal));
       entry.ok = true;
       entry.ended = Date.now();
       this.say(`${title}: done in ${formatDuration(entry.ended - entry.began)}${said ? ` (${said})` : ''}`);
     } catch (error) {
       entry.ended = Date.now();
-      if (error instanceof Unhealthy) this.invocations = error.invocations;
-      if (!(error instanceof Stale)) this.say(`${title}: FAILED after ${formatDuration(entry.ended - entry.began)}`);
+      if (error instanceof Unhealthy) this.invocations.push(...error.invocations);
+      // Told by the step at its side, which failed first.
+      const end = signal.aborted && !this.signal.aborted ? 'stopped' : 'FAILED';
+      if (!(error instanceof Stale)) this.say(`${title}: ${end} after ${formatDuration(entry.ended - entry.began)}`);
       throw error;
     }
   }
@@ -98,7 +118,7 @@ export class HostRun {
     ]);
   }
 
-  async #carryOut(work: Work): Promise<string | undefined> {
+  async #carryOut(work: Work, signal: AbortSignal): Promise<string | undefined> {
     const { connection } = this.target;
     switch (work.kind) {
       case 'lock':
@@ -110,9 +130,10 @@ export class HostRun {
       case 'upload':
         return this.#upload(work);
       case 'prove':
-        return void (await prove(connection, work.proofs, work.timeoutMs, this.signal));
+        this.invocations.push(...(await prove(connection, work.proofs, work.timeoutMs, signal)));
+        return undefined;
       case 'soak':
-        this.healthy = await watch(connection, work.soak, this.target.way, this.signal);
+        this.healthy = await watch(connection, work.soak, this.target.way, signal);
         return this.told
           ? `healthy ${formatDuration(Math.max(0, this.healthy - this.told))} after it was told`
           : undefined;
@@ -141,7 +162,7 @@ export class HostRun {
   async #script(work: Parameters<typeof stepScript>[0]): Promise<void> {
     const result = await this.target.connection.script(stepScript(work, this.target.user), { timeoutMs: SCRIPT_MS });
     if (result.code === 0) return;
-    throw new ExpectedError(`${whatFailed(work)}: ${wordsOf(result)}.`, '', '');
+    throw new ExpectedError(`${whatFailed(work)}: ${wordsOf(result)}.`, '', todoAfter(work));
   }
 
   async #lock(work: Extract<Work, { kind: 'lock' }>): Promise<string | undefined> {
@@ -178,8 +199,17 @@ export class HostRun {
   }
 }
 
+/** Most failures say what to do by themselves; an undo that cannot be finished would stop every later deploy as well. */
+function todoAfter(work: Work): string {
+  if (work.kind !== 'settle') return '';
+  const unfinished = layout.undoStateFile(work.stateDir, work.release, 'undoing');
+  return `Put the files on the target right by hand, then remove ${unfinished} there and deploy again.`;
+}
+
 function whatFailed(work: Work): string {
   switch (work.kind) {
+    case 'settle':
+      return `The undo of ${work.release}, which an earlier deploy left unfinished, failed`;
     case 'stage':
       return 'The folders on the target could not be made';
     case 'verify':

@@ -30,7 +30,8 @@ export interface HostPlan {
 }
 
 export interface Back {
-  files: { path: string; sha256?: string }[];
+  /** `brought`: what this deploy puts there. Anything that is neither is somebody else's. */
+  files: { path: string; sha256?: string; brought: string }[];
   proofs: Proof[];
   soak: Soak;
 }
@@ -185,7 +186,7 @@ function backOf(inputs: Inputs, parts: Part[], host: HostFacts): Back {
     .flatMap(({ artifact }) => (artifact.units.every(ran) ? artifact.health : []))
     .map((check) => (check.kind === 'http' ? { ...check, contains: undefined } : check));
   return {
-    files: parts.map(({ artifact, file }) => ({ path: artifact.path, sha256: file.sha256 })),
+    files: parts.map(({ artifact, file }) => ({ path: artifact.path, sha256: file.sha256, brought: artifact.sha256 })),
     proofs,
     soak: { units, health, soakMs: Math.min(inputs.soakMs, BACK_SOAK_MS) },
   };

@@ -1,16 +1,23 @@
 import { posix } from 'node:path';
-import { messageOf } from '@gbo/shared/errors';
+import { ExpectedError, messageOf } from '@gbo/shared/errors';
+import { ConnectionLost } from '@gbo/shared/ssh/connection';
 import { shellQuote as q } from '@gbo/shared/ssh/quote';
 import { diagnose, failedInvocations } from './diagnosis.js';
 import type { HostRun } from './host-run.js';
 import * as layout from './layout.js';
+import { acquire } from './lock.js';
 import type { HostOutcome } from './outcome.js';
 import { prove } from './prove.js';
+import { readRecord } from './record.js';
 import { watch } from './soak.js';
 import { shellLibrary } from './survey-script.js';
 
 /** An undo restarts units, and those may take their time to stop. */
 const UNDO_MS = 600_000;
+/** A lock that was lost is held by the target's own undo for a while, or by the next deploy. */
+const LOCK_AGAIN_MS = 120_000;
+/** A link that was lost once may be lost again. */
+const MOST_TRIES = 3;
 
 /** Who asks for the undo: the action after a failure, or to take back what was confirmed because other hosts failed. */
 type Asker = 'action' | 'return';
@@ -21,40 +28,49 @@ type Asker = 'action' | 'return';
  */
 export async function recover(run: HostRun, failure: unknown, by: Asker): Promise<HostOutcome> {
   const reason = messageOf(failure);
-  // A run that was cancelled still owes the target its undo: no cancel signal from here on.
-  const patience = new AbortController().signal;
-  if (!(await reachable(run))) return unknown(run, reason);
-  try {
-    if (!run.armed) {
+  for (let tries = 1; ; tries++) {
+    if (!(await reachable(run))) return unknown(run, reason);
+    try {
+      if (run.armed) return await putBack(run, reason, by);
       await removeStaged(run);
       return run.outcome('failed', `${reason} Nothing that runs was touched.`);
+    } catch (error) {
+      if (!(error instanceof ConnectionLost) || tries >= MOST_TRIES)
+        return unknown(run, `${reason} ${messageOf(error)}`);
     }
-    const invocations = [
-      ...run.invocations,
-      ...(await failedInvocations(run.target.connection, run.plan.back.soak.units)),
-    ];
-    run.say(`putting back ${run.plan.previous ?? 'the state before'} ...`);
-    const began = Date.now();
-    const state = await undo(run, by);
-    if (state === 'confirmed') {
-      run.confirmed = true;
-      return run.outcome('deployed', `${reason} The release had been confirmed before that.`);
-    }
-    const problem = await verifyBack(run, patience);
-    run.timeline.push({ step: 'undo', title: 'undo', began, ended: Date.now(), ok: problem === undefined });
-    const diagnosis = await diagnose(run.target.connection, invocations, run.plan.back.soak.units);
-    if (problem) {
-      run.say(`undo: NOT proven: ${problem}`);
-      return { ...run.outcome('rollback-failed', `${reason} The undo did not hold: ${problem}`), diagnosis };
-    }
-    const back = run.plan.previous
-      ? `${run.plan.previous} runs again, proven`
-      : 'there was nothing before, and nothing is there now';
-    run.say(`undo: done, ${back}`);
-    return { ...run.outcome('rolled-back', `${reason} Rolled back: ${back}.`), diagnosis };
-  } catch (error) {
-    return unknown(run, `${reason} ${messageOf(error)}`);
   }
+}
+
+async function putBack(run: HostRun, reason: string, by: Asker): Promise<HostOutcome> {
+  // A run that was cancelled still owes the target its undo: no cancel signal from here on.
+  const patience = new AbortController().signal;
+  const invocations = [
+    ...run.invocations,
+    ...(await failedInvocations(run.target.connection, run.plan.back.soak.units)),
+  ];
+  const again = await lockAgain(run, patience);
+  run.say(`putting back ${run.plan.previous ?? 'the state before'} ...`);
+  const began = Date.now();
+  const state = await undo(run, by);
+  if (state === 'confirmed') {
+    run.confirmed = true;
+    return run.outcome('deployed', `${reason} The release had been confirmed before that.`);
+  }
+  if (again && state !== 'none' && (await overtaken(run))) {
+    return run.outcome('unknown', `${reason} Another deploy has taken the target over since; mode status tells.`);
+  }
+  const { problem, foreign } = await verifyBack(run, patience);
+  run.timeline.push({ step: 'undo', title: 'undo', began, ended: Date.now(), ok: problem === undefined });
+  const diagnosis = await diagnose(run.target.connection, invocations, run.plan.back.soak.units);
+  if (problem) {
+    run.say(`undo: NOT proven: ${problem}`);
+    return { ...run.outcome('rollback-failed', `${reason} The undo did not hold: ${problem}`), diagnosis };
+  }
+  const back = run.plan.previous
+    ? `${run.plan.previous} runs again, proven`
+    : 'there was nothing before, and nothing is there now';
+  run.say(`undo: done, ${back}`);
+  return { ...run.outcome('rolled-back', [reason, `Rolled back: ${back}.`, ...foreign].join(' ')), diagnosis };
 }
 
 /** Leaves the failed release where it is, for inspection: the dead-man is called off and the failure recorded. */
@@ -99,11 +115,33 @@ async function removeStaged(run: HostRun): Promise<void> {
   await run.target.connection.script(`${remove}\nexit 0`, { timeoutMs: 60_000 }).catch(() => undefined);
 }
 
+/** While nobody held the lock, the next deploy may have got in, and what it does is not to be undone. */
+async function lockAgain(run: HostRun, signal: AbortSignal): Promise<boolean> {
+  const { target, plan, who } = run;
+  if (target.lock?.held) return false;
+  target.lock = await acquire(target.connection, {
+    stateDir: plan.stateDir,
+    waitMs: LOCK_AGAIN_MS,
+    who,
+    signal,
+    onBusy: (holder) => run.say(`waiting for the lock, which was lost and is held by ${holder}`),
+  }).catch((error: unknown) => {
+    throw error instanceof ExpectedError ? new ExpectedError(error.what, '', '', { cause: error }) : error;
+  });
+  return true;
+}
+
+/** Whether the last word of the record is about another release than ours. */
+async function overtaken({ target, plan }: HostRun): Promise<boolean> {
+  const { stdout } = await target.connection.script(`tail -n 1 ${q(layout.recordFile(plan.stateDir))}`);
+  return readRecord([stdout])[0]?.release !== plan.release;
+}
+
 function unknown(run: HostRun, reason: string): HostOutcome {
   if (!run.armed) return run.outcome('failed', `${reason} Nothing that runs was touched.`);
   return run.outcome(
     'unknown',
-    `${reason} The target could not be reached to see how it stands. It puts ${run.plan.previous ?? 'the state before'} back by itself; mode status tells.`,
+    `${reason} It could not be seen how the target stands. It puts ${run.plan.previous ?? 'the state before'} back by itself; mode status tells.`,
   );
 }
 
@@ -138,33 +176,46 @@ async function undo(run: HostRun, by: Asker | 'again'): Promise<layout.UndoState
   return (stdout.trim().split('\n')[0] as layout.UndoState) || 'none';
 }
 
-/** What still differs from before; undefined when everything is proven to be back. */
-async function verifyBack(run: HostRun, signal: AbortSignal): Promise<string | undefined> {
+/** How the files stand after an undo. */
+interface Aftermath {
+  /** What still differs from before; absent when everything is proven to be back. */
+  problem?: string;
+  /** Files that are neither the old nor the new ones: sentences. */
+  foreign: string[];
+}
+
+async function verifyBack(run: HostRun, signal: AbortSignal): Promise<Aftermath> {
   const { connection, way } = run.target;
   const { files, proofs, soak } = run.plan.back;
-  let differing = await differences(run);
-  if (differing) {
+  let aftermath = await differences(run);
+  if (aftermath.problem) {
     await undo(run, 'again');
-    differing = await differences(run);
+    aftermath = await differences(run);
   }
-  if (differing) return differing;
+  if (aftermath.problem) return aftermath;
   try {
     if (files.some(({ sha256 }) => sha256) && proofs.length > 0) await prove(connection, proofs, 10_000, signal);
     if (soak.units.length + soak.health.length > 0) await watch(connection, soak, way, signal);
-    return undefined;
+    return aftermath;
   } catch (error) {
-    return messageOf(error);
+    if (error instanceof ConnectionLost) throw error;
+    return { ...aftermath, problem: messageOf(error) };
   }
 }
 
-async function differences(run: HostRun): Promise<string | undefined> {
-  const checks = run.plan.back.files.map(({ path, sha256 }) =>
-    sha256
-      ? `[ -f ${q(path)} ] && [ "$(sum ${q(path)})" = ${sha256} ] || echo ${q(`${path} is not what it was.`)}`
-      : `[ ! -e ${q(path)} ] || echo ${q(`${path} was not there before and still is.`)}`,
-  );
+async function differences(run: HostRun): Promise<Aftermath> {
+  const checks = run.plan.back.files.map(({ path, sha256, brought }) => {
+    const file = q(path);
+    const gone = sha256 ? `echo ${q(`${path} is not there any more.`)}` : ':';
+    const still = `echo ${q(sha256 ? `${path} is not what it was.` : `${path} was not there before and still is.`)}`;
+    const foreign = `echo ${q(`foreign ${path} was changed by somebody else and was left as it is.`)}`;
+    const known = sha256 ? `${sha256}) ;;` : '';
+    return `if [ ! -e ${file} ]; then ${gone}; else case $(sum ${file}) in ${known} ${brought}|'') ${still};; *) ${foreign};; esac; fi`;
+  });
   const { stdout } = await run.target.connection.script(`${shellLibrary}\n${checks.join('\n')}`, {
     timeoutMs: UNDO_MS,
   });
-  return stdout.trim().replaceAll('\n', ' ') || undefined;
+  const lines = stdout.split('\n').filter(Boolean);
+  const foreign = lines.filter((line) => line.startsWith('foreign ')).map((line) => line.slice('foreign '.length));
+  return { problem: lines.filter((line) => !line.startsWith('foreign ')).join(' ') || undefined, foreign };
 }

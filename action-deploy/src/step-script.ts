@@ -2,9 +2,9 @@ import { posix } from 'node:path';
 import { shellQuote as q } from '@gbo/shared/ssh/quote';
 import { activationScript } from './activation-script.js';
 import * as layout from './layout.js';
-import { moveScript } from './move-script.js';
+import { moveLibrary, moveScript, oursScript } from './move-script.js';
 import { deadManArguments } from './privileged.js';
-import type { Work } from './steps.js';
+import type { Move, Work } from './steps.js';
 import { shellLibrary } from './survey-script.js';
 
 type Scripted = Exclude<Work, { kind: 'lock' | 'upload' | 'soak' | 'prove' | 'unlock' }>;
@@ -23,7 +23,7 @@ function body(work: Scripted, user: { uid: number; name: string }): string {
     case 'settle':
       return `sh ${q(layout.undoScriptFile(work.stateDir, work.release))} action`;
     case 'stage':
-      return `umask 077; mkdir -p -- ${work.folders.map(q).join(' ')}`;
+      return layout.makeFolders(work.parents, work.folders);
     case 'verify':
       return verify(work);
     case 'keep':
@@ -40,9 +40,9 @@ exit "$status"`;
     case 'arm':
       return arm(work, user);
     case 'switch':
-      return `${stillArmed(work.armed)}\nbad=0\n${work.moves.map((move) => `${moveScript(move)} || bad=1`).join('\n')}\nexit "$bad"`;
+      return switchFiles(work);
     case 'activate':
-      return `${stillArmed(work.armed)}\n${activationScript(work.activation, false)}\nexit "$activation_failed"`;
+      return `${stillArmed(work)}\n${activationScript(work.activation, false)}\nexit "$activation_failed"`;
     case 'confirm':
       return confirm(work);
     case 'prune':
@@ -50,19 +50,45 @@ exit "$status"`;
   }
 }
 
+/** All are looked at before the first is moved: a file that is not ours to move is found before anything was. */
+function switchFiles(work: Extract<Work, { kind: 'switch' }>): string {
+  const each = (script: (move: Move) => string) => work.moves.map((move) => `${script(move)} || bad=1`);
+  return [
+    undoKeptOut(work),
+    stillArmed(work),
+    'bad=0',
+    moveLibrary,
+    ...each(oursScript),
+    '[ "$bad" = 0 ] || exit 1',
+    ...each(moveScript),
+    'exit "$bad"',
+  ].join('\n');
+}
+
+type Guarded = Extract<Work, { kind: 'switch' | 'activate' }>;
+
+/**
+ * The lock of the undo script, until this script ends. An undo that began between two moves would find the second file
+ * not yet switched, and leave behind what comes to it after. Activation moves nothing, and may take long: it takes no lock.
+ */
+function undoKeptOut({ stateDir, release }: Guarded): string {
+  return `exec 8< ${q(layout.undoScriptFile(stateDir, release))} && flock 8 || exit 1`;
+}
+
 /** The target may have lost patience with us: then it has undone, or is about to, and nothing may be added to that. */
-function stillArmed(file: string): string {
-  return `[ -e ${q(file)} ] || { echo "the target has begun to undo it by itself" >&2; exit 9; }`;
+function stillArmed({ stateDir, release }: Guarded): string {
+  return `[ -e ${q(layout.undoStateFile(stateDir, release, 'armed'))} ] || { echo "the target has begun to undo it by itself" >&2; exit 9; }`;
 }
 
 function verify({ part, to, sha256, size, mode, owner }: Extract<Work, { kind: 'verify' }>): string {
   const file = q(part);
   return [
     `[ -f ${file} ] || { echo "the file is gone" >&2; exit 1; }`,
-    // fsync before the hash is believed: what is verified is what a power loss leaves.
-    `sync ${file} || exit 1`,
+    // What is verified is what a power loss leaves. The disk takes it while it is hashed.
+    `sync ${file} & flushed=$!`,
     `size=$(stat -c %s ${file}); [ "$size" = ${size} ] || { echo "it has $size bytes in place of ${size}" >&2; exit 1; }`,
     `sum=$(sum ${file}); [ "$sum" = ${sha256} ] || { echo "its sha256 is $sum in place of ${sha256}" >&2; ${part === to ? ':' : `rm -f ${file}`}; exit 1; }`,
+    'wait "$flushed" || exit 1',
     owner ? `[ "$(id -u)" != 0 ] || chown ${q(owner)} ${file} || exit 1` : '',
     mode ? `chmod ${mode} ${file} || exit 1` : '',
     part === to ? '' : `mv -fT ${file} ${q(to)} && sync ${q(posix.dirname(to))}`,
@@ -112,8 +138,11 @@ function confirm({ stateDir, release, record }: Extract<Work, { kind: 'confirm' 
   const armed = q(layout.undoStateFile(stateDir, release, 'armed'));
   const confirmed = q(layout.undoStateFile(stateDir, release, 'confirmed'));
   const file = q(layout.recordFile(stateDir));
-  return `mv ${armed} ${confirmed} || { echo "the target has begun to undo it by itself" >&2; exit 9; }
-{ ${record.map((line) => `printf '%s\\n' ${q(line)}`).join('; ')}; } >> ${file} && sync ${file} || exit 1
+  // The new record is complete on the disk before the word is given, so that a full disk cannot come between the two.
+  const lines = record.map((line) => `printf '%s\\n' ${q(line)}`).join(' && ');
+  return `{ { [ ! -e ${file} ] || awk 1 ${file}; } && ${lines}; } > ${file}.new && sync ${file}.new || { rm -f ${file}.new; exit 1; }
+mv ${armed} ${confirmed} || { rm -f ${file}.new; echo "the target has begun to undo it by itself" >&2; exit 9; }
+mv -f ${file}.new ${file} && sync ${q(stateDir)} || exit 1
 $S systemctl stop ${layout.deadManUnit(release)}.timer 2>/dev/null
 logger -t gbo-deploy ${q(`release ${release} confirmed`)} 2>/dev/null
 exit 0`;
@@ -125,7 +154,13 @@ function prune({ stateDir, files, remove }: Extract<Work, { kind: 'prune' }>): s
 find ${[...new Set(files.map(({ path }) => q(`${layout.store(path)}/incoming`)))].join(' ')} -type f -mtime +7 -delete 2>/dev/null
 find ${q(posix.join(stateDir, 'undo'))} -type f -mtime +30 -delete 2>/dev/null
 : > ${sums}.new
-${files.map(({ path, sha256 }) => `printf '%s %s\\n' ${sha256} "$(ident ${q(path)})" >> ${sums}.new`).join('\n')}
+${files.map((file) => `${remember(file)} >> ${sums}.new`).join('\n')}
 mv -f ${sums}.new ${sums}
 exit 0`;
+}
+
+/** The sum of a file, unless somebody has changed the file since it was switched: the next survey believes what is said here. */
+function remember({ path, kept, sha256 }: { path: string; kept: string; sha256: string }): string {
+  const same = `{ [ ${q(path)} -ef ${q(kept)} ] || cmp -s ${q(path)} ${q(kept)}; }`;
+  return `id=$(ident ${q(path)}); ${same} && [ "$(ident ${q(path)})" = "$id" ] && printf '%s %s\\n' ${sha256} "$id"`;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { ExpectedError } from '@gbo/shared/errors';
-import { ForwardRefused } from '@gbo/shared/ssh/connection';
+import { ConnectionLost, ForwardRefused } from '@gbo/shared/ssh/connection';
 import { hostsOfCaddyJson } from './caddy-hosts.js';
 import type { Facts, FileFacts, HostFacts, LocalArtifact, UnitFacts } from './facts.js';
 import type { ArtifactSpec, Inputs } from './inputs.js';
@@ -32,7 +32,7 @@ export async function survey(
 ): Promise<Facts> {
   const [artifacts, hosts] = await Promise.all([
     local,
-    Promise.all(targets.map((target) => surveyHost(inputs, target))),
+    Promise.all(targets.map((target) => surveyHost(inputs, target).catch(nothingSwitched))),
   ]);
   const contents = artifacts.map(({ path, sha256, fileMode = '' }) => `${path}\0${sha256}\0${fileMode}`).sort();
   const now = new Date().toISOString();
@@ -43,6 +43,12 @@ export async function survey(
     hosts,
     provenance: provenance(env),
   };
+}
+
+/** A link that is lost during a survey says how the target stands: a survey comes before every switch. */
+function nothingSwitched(error: unknown): never {
+  if (!(error instanceof ConnectionLost)) throw error;
+  throw new ConnectionLost(error.what, 'Nothing was switched.', error.todo, { cause: error });
 }
 
 /** Where this run can be found, for the record and for whoever meets the lock. */

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { shellQuote as q } from '@gbo/shared/ssh/quote';
 import { activationScript } from './activation-script.js';
-import { moveScript } from './move-script.js';
+import { moveLibrary, moveScript, oursScript } from './move-script.js';
 import type { Activation, Move } from './steps.js';
 
 export interface Undo {
@@ -21,7 +21,8 @@ export interface Undo {
  * Whoever renames `<release>.armed` to `.undoing` has the word, so that "undo" and "confirm" cannot both happen.
  * Called with who asks (`dead-man`, `lost-contact`, `action`, `return`); only `return` takes back what was
  * confirmed, and `again` repeats an undo that did not hold.
- * A file that somebody else has put at a path meanwhile is left there. Exit: 0 undone or nothing to do, 1 tried and failed.
+ * A file that somebody else has put at a path meanwhile is left there, which is no failure.
+ * Exit: 0 undone or nothing to do, 1 tried and failed.
  */
 export function undoScript({ stateDir, release, moves, activation, done, failed }: Undo): string {
   const undo = posix.join(stateDir, 'undo', release);
@@ -41,10 +42,11 @@ elif [ -e "$u.undone" ]; then echo "undo: was undone before"; exit 0
 else echo "undo: nothing to undo"; exit 0; fi
 S=; [ "$(id -u)" = 0 ] || S='sudo -n'
 bad=0
-${moves.map((move) => `${moveScript(move)} || bad=1`).join('\n')}
+${moveLibrary}
+${moves.map(undoMove).join('\n')}
 ${activationScript(activation, true)}
 [ "$activation_failed" = 0 ] || bad=1
-write_record() { printf '%s\\n' "$1" | sed "s/@TIME@/$(date -u +%Y-%m-%dT%H:%M:%SZ)/; s/@BY@/$by/" >> ${record}; sync ${record}; }
+write_record() { [ -z "$(tail -c 1 ${record})" ] || echo >> ${record}; printf '%s\\n' "$1" | sed "s/@TIME@/$(date -u +%Y-%m-%dT%H:%M:%SZ)/; s/@BY@/$by/" >> ${record}; sync ${record}; }
 if [ "$bad" = 0 ]; then
   write_record ${q(done)}
   mv "$u.undoing" "$u.undone"
@@ -57,4 +59,10 @@ else
 fi
 exit "$bad"
 `;
+}
+
+/** Without the copy of what was brought, nobody could tell whose file is there. */
+function undoMove(move: Move): string {
+  const unknown = move.over ? `elif [ ! -e ${q(move.over)} ]; then bad=1; ` : '';
+  return `if ${oursScript(move)}; then ${moveScript(move)} || bad=1; ${unknown}fi`;
 }

@@ -52,7 +52,8 @@ export async function runScript(
     });
     return { channel, ended: result(channel, { stdout: maxBytes + MOST_NOISE, stderr: maxBytes }) };
   });
-  channel.end(`set -- ${args.map(shellQuote).join(' ')}\n${sh}\n`);
+  // The shell reads to the closing brace before it runs anything: of a script that a lost link cuts short, nothing runs.
+  channel.end(`set -- ${args.map(shellQuote).join(' ')}\n{ :\n${sh}\n}\n`);
 
   const late = () => {
     const pid = new RegExp(`${mark} (\\d+)\\n`).exec(head)?.[1];
