@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
+import { parseDuration } from '@gbo/shared/duration';
 import { z } from 'zod';
-import { parseDuration } from './duration.js';
 import { isPlainAbsolutePath } from './plain-path.js';
 import { yamlList } from './yaml-input.js';
 

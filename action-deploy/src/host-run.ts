@@ -1,8 +1,8 @@
+import { formatBytes } from '@gbo/shared/bytes';
+import { formatDuration } from '@gbo/shared/duration';
 import { ExpectedError } from '@gbo/shared/errors';
 import type { Log } from '@gbo/shared/log';
 import type { CommandResult } from '@gbo/shared/ssh/connection';
-import { formatBytes } from './bytes.js';
-import { formatDuration } from './duration.js';
 import * as layout from './layout.js';
 import { acquire } from './lock.js';
 import type { HostOutcome, TimelineEntry } from './outcome.js';

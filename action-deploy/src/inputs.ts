@@ -1,9 +1,9 @@
 import { posix } from 'node:path';
+import { parseDuration } from '@gbo/shared/duration';
 import { defineInputs } from '@gbo/shared/inputs';
 import type { Endpoint } from '@gbo/shared/ssh/connection';
 import { z } from 'zod';
 import { type ArtifactSpec, artifactFields, artifactFrom, artifactList } from './artifact-input.js';
-import { parseDuration } from './duration.js';
 import { type HostSpec, hostFields, hostList, hostsFrom } from './host-input.js';
 import { isPlainAbsolutePath } from './plain-path.js';
 

@@ -1,8 +1,8 @@
 import { posix } from 'node:path';
+import { formatDuration } from '@gbo/shared/duration';
 import { ExpectedError } from '@gbo/shared/errors';
 import type { Connection, LiveCommand } from '@gbo/shared/ssh/connection';
 import { shellQuote as q } from '@gbo/shared/ssh/quote';
-import { formatDuration } from './duration.js';
 import * as layout from './layout.js';
 
 /** The holder on the target hears a heartbeat this often, and gives up after `PATIENCE_S` without one. */

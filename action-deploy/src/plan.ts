@@ -471,12 +471,19 @@ function modeOf({ artifact, file }: Part): string {
   return artifact.fileMode ?? file.mode ?? (artifact.type === 'binary' ? '0755' : '0644');
 }
 
+/** systemd's own time for a unit to stop (DefaultTimeoutStopSec); a new unit file may bring it in place of a shorter one. */
+const DEFAULT_STOP_MS = 90_000;
+
 /** How long the target waits for our word: everything that may lawfully take time after the switch, and a margin. */
 function confirmWithinMs(inputs: Inputs, parts: Part[], host: HostFacts): number {
   const marginMs = 30_000;
-  const stops = host.units.map(({ stopTimeoutMs }) => Math.min(stopTimeoutMs, 300_000));
+  const bringsUnit = parts.some(({ artifact, changed }) => changed && artifact.type === 'unit');
+  const stops = [
+    ...host.units.map(({ stopTimeoutMs }) => Math.min(stopTimeoutMs, 300_000)),
+    bringsUnit ? DEFAULT_STOP_MS : 0,
+  ];
   const health = parts.flatMap(({ artifact }) => artifact.health.map(({ timeoutMs }) => timeoutMs));
-  return inputs.confirmMs ?? Math.max(0, ...stops) + Math.max(0, ...health) + inputs.soakMs + marginMs;
+  return inputs.confirmMs ?? Math.max(...stops) + Math.max(0, ...health) + inputs.soakMs + marginMs;
 }
 
 function recordLines(

@@ -1,4 +1,4 @@
-import { formatBytes } from './bytes.js';
+import { formatBytes } from '@gbo/shared/bytes';
 import { compareVersions } from './elf.js';
 import type { FileFacts, HostFacts, LocalArtifact, UnitFacts } from './facts.js';
 import type { Inputs } from './inputs.js';

@@ -1,7 +1,7 @@
+import { formatBytes } from '@gbo/shared/bytes';
+import { formatDuration } from '@gbo/shared/duration';
 import type { LogGroup } from '@gbo/shared/log';
 import { markdownTable, type Report, textTable } from '@gbo/shared/report';
-import { formatBytes } from './bytes.js';
-import { formatDuration } from './duration.js';
 import type { HostOutcome, HostResult, Outcome } from './outcome.js';
 import type { HostPlan, Plan } from './plan.js';
 

@@ -1,7 +1,7 @@
+import { formatBytes } from '@gbo/shared/bytes';
+import { formatDuration, parseDuration } from '@gbo/shared/duration';
 import { describe, expect, it } from 'vitest';
-import { formatBytes } from '../../src/bytes.js';
 import { hostsOfCaddyJson } from '../../src/caddy-hosts.js';
-import { formatDuration, parseDuration } from '../../src/duration.js';
 import { isPlainAbsolutePath } from '../../src/plain-path.js';
 import { waves } from '../../src/waves.js';
 

@@ -24,8 +24,8 @@ const LONGEST_ROW = 16 * 1024;
 export function createLog(write: (text: string) => void, secrets: Secrets, inRunner: boolean): Log {
   const rows = (text: string) => {
     for (const row of secrets.redact(text).split(/\r\n|\r|\n/)) {
-      // A row from the target must not be able to speak to the runner in workflow commands.
-      const harmless = inRunner && /^\s*::/.test(row) ? row.replace('::', ': :') : row;
+      // A row from elsewhere must not be able to speak to the runner in workflow commands, in neither of their two spellings.
+      const harmless = inRunner ? row.replace(/^\s*(:(?=:)|#(?=#\[))/, '$& ') : row;
       write(`${harmless.length > LONGEST_ROW ? `${harmless.slice(0, LONGEST_ROW)} [cut]` : harmless}\n`);
     }
   };

@@ -10,12 +10,19 @@ export interface Report {
   summary: string;
 }
 
+/** Text as Markdown that shows it as it is: no markup, link or picture, no HTML, and nobody is mentioned by it. */
+export function literal(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll(/[\\`*~[\]|]|(?<!\w)_|_(?!\w)/g, '\\$&')
+    .replace(/^(?=[#>]|[+-] )/, '\\')
+    .replaceAll('@', '@\u200b');
+}
+
 /** Text that is safe inside one cell of a Markdown table. */
 export function cell(text: string): string {
-  return text
-    .replaceAll('|', '\\|')
-    .replaceAll(/\s*[\r\n]+\s*/g, ' ')
-    .replaceAll('<', '&lt;');
+  return literal(text).replaceAll(/\s*[\r\n]+\s*/g, ' ');
 }
 
 /** A Markdown table. Ours, since each row is one join and the libraries for it align columns by the kilobyte. */

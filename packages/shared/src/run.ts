@@ -10,6 +10,8 @@ export interface RunContext {
   /** Aborted by SIGINT and SIGTERM: stop, undo, leave. */
   signal: AbortSignal;
   env: NodeJS.ProcessEnv;
+  /** Takes every secret out of a text that leaves by another way than log, outputs and summary. */
+  redact(text: string): string;
 }
 
 // Whoever read the log may be gone before the end (a closed terminal, `| head`): what was begun is still brought to its end.
@@ -48,7 +50,12 @@ export async function runAction<Inputs>(
     for (const { name, secret } of definition.declared) if (secret) mask(raw.get(name) ?? '');
     const inputs = definition.parse(raw);
     for (const secret of definition.derivedSecrets(inputs)) mask(secret);
-    await deliver(await body(inputs, { log, signal: cancel.signal, env }), log, secrets, env);
+    await deliver(
+      await body(inputs, { log, signal: cancel.signal, env, redact: (text) => secrets.redact(text) }),
+      log,
+      secrets,
+      env,
+    );
   } catch (error) {
     process.exitCode = 1;
     if (error instanceof ExpectedError) log.error(error.message);

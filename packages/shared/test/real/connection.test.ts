@@ -130,9 +130,18 @@ async function deafPort(): Promise<number> {
 
 /** A TCP server of this process on 127.0.0.1. */
 async function listener(onConnection: (socket: Socket) => void): Promise<number> {
-  const tcp: Server = createServer((socket) => onConnection(socket.on('error', () => {})));
+  const sockets: Socket[] = [];
+  const tcp: Server = createServer((socket) => {
+    sockets.push(socket.on('error', () => {}));
+    onConnection(socket);
+  });
   await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve));
-  lasting({ stop: () => new Promise((resolve) => tcp.close(() => resolve())) });
+  lasting({
+    stop: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => tcp.close(resolve));
+    },
+  });
   return (tcp.address() as { port: number }).port;
 }
 
@@ -520,6 +529,7 @@ describe('a server that cannot be reached', () => {
     expect(error.what).toMatch(/^Could not reach 127\.0\.0\.1:\d+: .* in time\.$/);
     expect([log.length, link.counters.connections]).toEqual([1, 2]);
     expect(ms).toBeLessThan(5000);
+    await link.restore();
     await expect.poll(() => link.counters.open).toBe(0);
   });
 

@@ -1,0 +1,95 @@
+import type pLimit from 'p-limit';
+import type { Facts, Row } from './facts.js';
+import type { Inputs } from './inputs.js';
+import type { Tree } from './pins.js';
+import { readRemoteTree } from './remote-tree.js';
+import { excludedOf, placeOf, surveyTarget, type Target } from './survey.js';
+import type { Workshop } from './workshop.js';
+
+/** Submodules of submodules of ... : deeper is a loop or a joke. */
+const DEEPEST = 5;
+
+export interface Nested {
+  rows: Row[];
+  orphans: NonNullable<Facts['orphans']>;
+  unknowns: NonNullable<Facts['unknowns']>;
+}
+
+/** The pins of the submodules' own submodules, read from the first remote that answers, without a clone. */
+export async function nestedRows(
+  inputs: Inputs,
+  parents: Target[],
+  shop: Workshop,
+  limit: ReturnType<typeof pLimit>,
+): Promise<Nested> {
+  const rows: Row[] = [];
+  const orphans: Nested['orphans'] = [];
+  const unknowns: Nested['unknowns'] = [];
+  let level = parents;
+  let asked = parents.length;
+  for (let depth = 1; level.length > 0; depth++) {
+    const found = await Promise.all(level.map((parent) => limit(() => childrenOf(inputs, parent, shop))));
+    const targets = found.flatMap((each) => each.targets);
+    orphans.push(...found.flatMap((each) => each.orphans));
+    unknowns.push(...found.flatMap(({ unknown }) => unknown ?? []));
+    asked += targets.length;
+    const why =
+      depth > DEEPEST
+        ? `they lie more than ${DEEPEST} levels deep`
+        : asked > inputs.mostSubmodules
+          ? `with the nested ones there are more than ${inputs.mostSubmodules} (max-submodules)`
+          : undefined;
+    if (why && targets.length > 0) {
+      const holders = new Set(targets.map((target) => target.parents?.[0]?.path ?? ''));
+      unknowns.push(...[...holders].map((path) => ({ path, why })));
+      break;
+    }
+    rows.push(...(await Promise.all(targets.map((target) => surveyTarget(target, shop, limit)))));
+    level = targets;
+  }
+  return { rows, orphans, unknowns };
+}
+
+async function childrenOf(
+  inputs: Inputs,
+  parent: Target,
+  shop: Workshop,
+): Promise<{ targets: Target[]; orphans: Nested['orphans']; unknown?: { path: string; why: string } }> {
+  const read = await treeOf(parent, shop);
+  const none = { targets: [], orphans: [] };
+  if (typeof read === 'string') return { ...none, unknown: { path: parent.path, why: read } };
+  if (read.unreadable) return { ...none, unknown: { path: parent.path, why: read.unreadable } };
+  const isExcluded = excludedOf(inputs);
+  const parents = [{ path: parent.path, sides: parent.places }, ...(parent.parents ?? [])];
+  const pins = read.pins
+    .map(({ path, sha }) => ({
+      path: `${parent.path}/${path}`,
+      sha,
+      parents,
+      entry: read.entries.find((each) => each.path === path),
+    }))
+    .filter(({ path }) => !isExcluded(path));
+  const targets = pins.flatMap(({ entry, ...pin }): Target[] => {
+    if (!entry?.url) return [];
+    const expected = inputs.expectedBranches.get(pin.path);
+    const places = parent.places.flatMap(({ remote, url }) => {
+      const branch = expected ?? inputs.remotes.find(({ name }) => name === remote)?.branch ?? inputs.branch;
+      return url ? [placeOf(inputs, remote, branch, url, entry.url)] : [];
+    });
+    return [{ ...pin, places }];
+  });
+  return { targets, orphans: pins.filter(({ entry }) => !entry?.url) };
+}
+
+/** From the first remote that has it; else why none gave it. */
+async function treeOf({ path, sha, places }: Target, shop: Workshop): Promise<Tree | string> {
+  const said: string[] = [];
+  for (const { remote, url, refused } of places) {
+    if (!url || refused) continue;
+    const scratch = await shop.scratch(sha, `${path}\0${sha}\0${remote}\0tree`);
+    const read = await readRemoteTree(scratch, url, sha);
+    if ('tree' in read) return read.tree;
+    said.push(`${remote}: ${read.trouble.reason} (${read.trouble.said})`);
+  }
+  return said.join('; ') || 'it has no address that may be asked';
+}

@@ -1,0 +1,33 @@
+import { ExpectedError } from '@gbo/shared/errors';
+import pLimit from 'p-limit';
+import type { Event } from './event.js';
+import type { Facts } from './facts.js';
+import type { LocalGit } from './git.js';
+import type { Inputs } from './inputs.js';
+import { placeBelow, resolveCommit, surveyTarget } from './survey.js';
+import type { Workshop } from './workshop.js';
+
+/** For mode submodule: the commit that runs, on every remote of this repository itself. */
+export async function surveyOwn(inputs: Inputs, event: Event, git: LocalGit, shop: Workshop): Promise<Facts> {
+  const commit = await resolveCommit(git, event.commit);
+  const name = event.repository?.split('/').at(-1) ?? inputs.submodule?.split('/').at(-1);
+  if (!name) {
+    throw new ExpectedError(
+      'It is not known what this repository is called.',
+      'Nothing was asked.',
+      'Give its path in the root as `submodule`.',
+    );
+  }
+  const places = inputs.remotes.map((remote) => placeBelow(inputs, remote, name));
+  const path = inputs.submodule ?? name;
+  const row = await surveyTarget({ path, sha: commit, places }, shop, pLimit(inputs.parallel));
+  return {
+    event: { ...event, commit },
+    now: Date.now(),
+    rows: [row],
+    orphans: [],
+    strays: [],
+    rootPins: [],
+    notes: [],
+  };
+}

@@ -1,0 +1,50 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Inputs } from './inputs.js';
+import { type NetworkGit, networkGit } from './network-git.js';
+import { createScratch, type Scratch } from './scratch.js';
+
+/** The private folder of a run: configuration with tokens, keys, scratch repositories. */
+export interface Workshop {
+  readonly network: NetworkGit;
+  /** A scratch repository for questions about this commit; the same one for the same key. */
+  scratch(sha: string, key: string): Promise<Scratch>;
+  /** Requests and bytes of everything so far. */
+  cost(): { requests: number; bytes: number };
+  /** Removes all of it. */
+  close(): void;
+}
+
+export function openWorkshop(inputs: Inputs, env: NodeJS.ProcessEnv, signal: AbortSignal): Workshop {
+  const folder = mkdtempSync(join(env.RUNNER_TEMP || tmpdir(), 'gbo-submodule-sync-'));
+  chmodSync(folder, 0o700);
+  const close = () => rmSync(folder, { recursive: true, force: true });
+  try {
+    const network = networkGit(inputs, folder, env, signal);
+    const scratches = new Map<string, Promise<Scratch>>();
+    const opened: Scratch[] = [];
+    return {
+      network,
+      close,
+      scratch(sha, key) {
+        const made =
+          scratches.get(key) ??
+          createScratch(folder, sha, network, env).then((scratch) => {
+            opened.push(scratch);
+            return scratch;
+          });
+        scratches.set(key, made);
+        return made;
+      },
+      cost: () =>
+        opened.reduce((sum, { cost }) => ({ requests: sum.requests + cost.requests, bytes: sum.bytes + cost.bytes }), {
+          requests: 0,
+          bytes: 0,
+        }),
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
