@@ -94,7 +94,7 @@ const schema = z.object({
   soak: duration.meta({
     description:
       'How long units must stay up, with the same process and without a restart, after they first answered as healthy.',
-    default: '3s',
+    default: '2s',
   }),
   'confirm-timeout': duration.optional().meta({
     description:

@@ -78,7 +78,7 @@ export async function cold(settings: Settings, target: Target): Promise<Part> {
     notes: [
       'scp and "connect and upload alone" do the same: log in, and hand the bytes to the other side. Neither knows whether they arrived.',
       'Until the end of verify ours has also started node, hashed the file here and there, surveyed, locked and fsynced; "scp, sync and sha256sum" ends with the same knowledge.',
-      'The whole deploy contains the soak (3 s by default), as the hand-written script contains its sleep (10 s).',
+      'The whole deploy contains the soak (2 s by default), as the hand-written script contains its sleep (10 s).',
     ],
   };
 }
