@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { maskable } from '@gbo/shared/secrets';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { inputs } from '../../src/inputs.js';
 import { isBranchName, meaningfulLines, remotesFrom } from '../../src/remote-input.js';
 
 function read(remotes: string, tokens?: string): { remotes: ReturnType<typeof remotesFrom>; problems: string[] } {
@@ -95,6 +97,18 @@ describe('remotes', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('tokens', () => {
+  it('are secrets by themselves, and in the form in which they travel', () => {
+    const raw = { remotes: 'a = https://h/\nb = https://g/', tokens: 'a = tok-abc-1\nb = tok=def-2' };
+    const parsed = inputs.parse(new Map(Object.entries(raw)));
+    const masked = inputs.derivedSecrets(parsed).flatMap(maskable);
+    for (const token of ['tok-abc-1', 'tok=def-2']) {
+      expect(masked).toContain(token);
+      expect(masked).toContain(Buffer.from(`x-access-token:${token}`).toString('base64'));
+    }
   });
 });
 

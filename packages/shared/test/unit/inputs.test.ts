@@ -89,6 +89,20 @@ describe('tables', () => {
   it('a cell cannot break its table', () => {
     expect(cell('a|b\nc <script>')).toBe('a\\|b c &lt;script>');
   });
+  it.each([
+    ['a\\|b', 'a\\\\\\|b'],
+    ['![x](y)', '!\\[x\\](y)'],
+    ['**a** `b` ~c~', '\\*\\*a\\*\\* \\`b\\` \\~c\\~'],
+    ['_a_ b_c', '\\_a\\_ b_c'],
+    ['&lt;', '&amp;lt;'],
+    ['# a', '\\# a'],
+    ['- a', '\\- a'],
+    ['-', '-'],
+    ['@all', '@\u200ball'],
+    ['bots/acme-1.2_3 größe', 'bots/acme-1.2_3 größe'],
+  ])('a cell shows %j as it is', (text, markdown) => {
+    expect(cell(text)).toBe(markdown);
+  });
   it('are Markdown in the summary', () => {
     expect(markdownTable(['a', 'b'], [['1', '2']])).toBe('| a | b |\n| --- | --- |\n| 1 | 2 |');
   });

@@ -82,6 +82,12 @@ describe('the log', () => {
       ' : :set-env name=PATH::/evil\n',
     ],
     [
+      'not in the other spelling of the runner either',
+      true,
+      (log) => log.line('##[add-path]/evil\n  ##[set-env name=PATH]/evil\n## a heading'),
+      '# #[add-path]/evil\n  # #[set-env name=PATH]/evil\n## a heading\n',
+    ],
+    [
       'nor by a title',
       true,
       (log) => log.group({ title: 'x\n::add-mask::e', lines: [] }),
