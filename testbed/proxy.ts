@@ -6,6 +6,8 @@ export interface ProxyOptions {
   to: { host: string; port: number };
   /** Added to the round trip, half of it each way; the bandwidth stays. Default 0. */
   delayMs?: number;
+  /** Of each direction of each connection, like a slow line with a long queue before it. Default: no limit. */
+  bytesPerSecond?: number;
 }
 
 export interface ProxyCounters {
@@ -34,7 +36,7 @@ export interface Proxy {
 const maxHeld = 64 * 1024 * 1024;
 
 /** A TCP proxy on 127.0.0.1, on a port the kernel gives to no one by itself, so that it can come back after `cut`. */
-export async function startProxy({ to, delayMs = 0 }: ProxyOptions): Promise<Proxy> {
+export async function startProxy({ to, delayMs = 0, bytesPerSecond }: ProxyOptions): Promise<Proxy> {
   const counters: ProxyCounters = { connections: 0, open: 0, up: 0, down: 0 };
   const links = new Set<Link>();
   let held = false;
@@ -42,7 +44,7 @@ export async function startProxy({ to, delayMs = 0 }: ProxyOptions): Promise<Pro
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     counters.connections++;
     counters.open++;
-    const link = new Link(client, to, delayMs / 2, held, counters);
+    const link = new Link(client, to, { delayMs: delayMs / 2, bytesPerSecond }, held, counters);
     links.add(link);
     link.onEnd = () => {
       counters.open--;
@@ -83,16 +85,16 @@ class Link {
   constructor(
     readonly client: Socket,
     readonly to: { host: string; port: number },
-    delayMs: number,
+    line: Line,
     held: boolean,
     counters: ProxyCounters,
   ) {
     this.#target = new Socket({ allowHalfOpen: true }).setNoDelay(true);
     this.#lanes = [
-      new Lane(client, this.#target, delayMs, held, (bytes) => {
+      new Lane(client, this.#target, line, held, (bytes) => {
         counters.up += bytes;
       }),
-      new Lane(this.#target, client, delayMs, held, (bytes) => {
+      new Lane(this.#target, client, line, held, (bytes) => {
         counters.down += bytes;
       }),
     ];
@@ -121,31 +123,41 @@ class Link {
   }
 }
 
+/** What one direction does to bytes. */
+interface Line {
+  delayMs: number;
+  bytesPerSecond?: number;
+}
+
 type Parcel = { due: number; bytes: Buffer } | { due: number; end: 'fin' | 'reset' };
 
-/** One direction: what comes in leaves `delayMs` later, in order. */
+/** One direction: what comes in leaves in order, by the rate and the delay of the line. */
 class Lane {
   #queue: Parcel[] = [];
   #size = 0;
+  /** When the line has sent all that came before. */
+  #free = 0;
   #timer: NodeJS.Timeout | undefined;
   #held: boolean;
 
   constructor(
     readonly from: Socket,
     readonly into: Socket,
-    readonly delayMs: number,
+    readonly line: Line,
     held: boolean,
     readonly count: (bytes: number) => void,
   ) {
     this.#held = held;
     from.on('data', (bytes: Buffer) => {
       this.#size += bytes.length;
-      this.#add({ due: performance.now() + delayMs, bytes });
+      const { bytesPerSecond = Number.POSITIVE_INFINITY } = line;
+      this.#free = Math.max(this.#free, performance.now()) + (bytes.length / bytesPerSecond) * 1000;
+      this.#add({ due: this.#free + line.delayMs, bytes });
       if (this.#size + into.writableLength > maxHeld) from.pause();
     });
     into.on('drain', () => this.#resume());
-    from.once('end', () => this.#add({ due: performance.now() + delayMs, end: 'fin' }));
-    from.on('error', () => this.#add({ due: performance.now() + delayMs, end: 'reset' }));
+    from.once('end', () => this.#add({ due: performance.now() + line.delayMs, end: 'fin' }));
+    from.on('error', () => this.#add({ due: performance.now() + line.delayMs, end: 'reset' }));
   }
 
   hold(value: boolean): void {

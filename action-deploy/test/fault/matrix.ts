@@ -33,6 +33,7 @@ interface Moment {
   phase: string;
   /** Comes only where an earlier deploy was left unfinished. */
   afterUnfinished: boolean;
+  arming: boolean;
 }
 
 export interface PlanStep {
@@ -41,9 +42,11 @@ export interface PlanStep {
   title: string;
 }
 
-/** Patience of the target where nothing is to depend on it, and where it is what is looked at. */
-const LONG = '8s';
+/** Patience of the target where its timer is what is looked at, and where all has to be at rest long before it fires. */
 const SHORT = '4s';
+const LONG = '2m';
+/** A dead-man that is armed just after everybody has gone is left to its timer. */
+const ARMING = '8s';
 
 /** A target that runs a first release, and the moments of the deploys that will follow. */
 export async function startMatrix(name: string): Promise<Matrix> {
@@ -83,7 +86,10 @@ export class Matrix {
     if (moment.afterUnfinished) await leaveUnfinished(site);
     const release = site.release();
     const { patience, happens, mayNotKnow } = faults[fault](site);
-    const deploy = start({ ...release.inputs, 'confirm-timeout': patience });
+    const deploy = start({
+      ...release.inputs,
+      'confirm-timeout': patience === LONG && moment.arming ? ARMING : patience,
+    });
     try {
       await reached(moment, deploy);
       await happens(deploy);
@@ -172,7 +178,14 @@ function killed(): Course {
 
 /** The action lives, and its link too, but it may not go on without the lock. */
 function holderKilled(site: Site): Course {
-  return { patience: LONG, happens: () => site.killHolder(), mayNotKnow: false };
+  const happens = async ({ child }: Running) => {
+    // Halted meanwhile, or it has long unlocked the target when the holder is found.
+    child.kill('SIGSTOP');
+    const unlocked = !(await site.look()).locked;
+    if (!unlocked) await site.killHolder();
+    child.kill('SIGCONT');
+  };
+  return { patience: LONG, happens, mayNotKnow: false };
 }
 
 /** Only the dead-man's timer is left to undo. The action is halted first, so that it cannot notice the lost lock. */
@@ -202,7 +215,7 @@ async function leaveUnfinished(site: Site): Promise<void> {
   await site.stopTimers();
 }
 
-function momentsOf({ title, phase }: PlanStep, afterUnfinished: boolean): Moment[] {
+function momentsOf({ id, title, phase }: PlanStep, afterUnfinished: boolean): Moment[] {
   // A title may name a release, and each row has another one.
   const words = title
     .replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
@@ -210,7 +223,7 @@ function momentsOf({ title, phase }: PlanStep, afterUnfinished: boolean): Moment
   const begins = new RegExp(`: ${words} \\.\\.\\.$`);
   // What leads to another look at the target has no end of its own in the log.
   const ends = new RegExp(`: ${words}: done${afterUnfinished ? '|^The target changed since' : ''}`);
-  const shape = { phase, afterUnfinished };
+  const shape = { phase, afterUnfinished, arming: id === 'arm' };
   const name = title.replace(/\d{8}T\d{6}Z-[0-9a-f]{12}/, 'an earlier deploy');
   return [
     { ...shape, name: `before "${name}"`, isAt: (line) => begins.test(line) },

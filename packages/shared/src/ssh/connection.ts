@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { SFTPWrapper } from 'ssh2';
 import { dialThrough } from './dial.js';
 import type { Endpoint } from './endpoint.js';
-import { type Hop, reach } from './hop.js';
+import { type Hop, reach, throwIfCancelled } from './hop.js';
 import type { HostKeySeen } from './host-key.js';
 import { Link } from './link.js';
 import { type CommandResult, type LiveCommand, liveCommand } from './live-command.js';
@@ -69,7 +70,7 @@ export async function connect(endpoint: Endpoint, options: ConnectOptions = {}):
     }
     const target = hops.at(-1) as Hop;
     const link = new Link(target.endpoint, target.end);
-    return connection(hops, link, await roundTrip(target, link));
+    return connection(hops, link, await roundTrip(target, link, signal));
   } catch (error) {
     hangUp(hops);
     throw error;
@@ -83,14 +84,16 @@ function withoutBrackets(endpoint: Endpoint): Endpoint {
 function connection(hops: Hop[], link: Link, roundTripMs: number): Connection {
   const { client, endpoint } = hops.at(-1) as Hop;
   const exec: Exec = (command, listen) =>
-    link.answer('Starting a command', ANSWER_MS, (done, late) => {
-      client.exec(command, (error, channel) => {
-        if (error) done(error);
-        else if (late()) channel.destroy();
-        // At once: the exit code of a short command comes in the same packet, and nobody may be listening later.
-        else done(undefined, listen(channel));
-      });
-    });
+    session(() =>
+      link.answer('Starting a command', ANSWER_MS, (done, late) => {
+        client.exec(command, (error, channel) => {
+          if (error) done(error);
+          else if (late()) channel.destroy();
+          // At once: the exit code of a short command comes in the same packet, and nobody may be listening later.
+          else done(undefined, listen(channel));
+        });
+      }),
+    );
   return {
     endpoint,
     hostKeys: hops.map((hop) => hop.hostKey),
@@ -98,18 +101,20 @@ function connection(hops: Hop[], link: Link, roundTripMs: number): Connection {
     script: (sh, scriptOptions) => runScript(link, exec, sh, scriptOptions),
     start: (command) => exec(command, (channel) => liveCommand(link, channel)),
     sftp: () =>
-      link.answer('Starting SFTP', ANSWER_MS, (done, late) => {
-        client.sftp((error, sftp) => {
-          if (error) done(error);
-          else if (late()) sftp.end();
-          // A broken answer would otherwise end the process; the requests that wait are failed by ssh2.
-          else
-            done(
-              undefined,
-              sftp.on('error', () => {}),
-            );
-        });
-      }),
+      session(() =>
+        link.answer('Starting SFTP', ANSWER_MS, (done, late) => {
+          client.sftp((error, sftp) => {
+            if (error) done(error);
+            else if (late()) sftp.end();
+            // A broken answer would otherwise end the process; the requests that wait are failed by ssh2.
+            else
+              done(
+                undefined,
+                sftp.on('error', () => {}),
+              );
+          });
+        }),
+      ),
     forward: async (host, port) => {
       if (link.lost) throw link.lost;
       return dialThrough(client, endpoint, host, port, ANSWER_MS);
@@ -123,21 +128,46 @@ function connection(hops: Hop[], link: Link, roundTripMs: number): Connection {
 }
 
 /**
+ * Opens a session, with a second try: sshd counts one that has just been closed until it has worked off all that came
+ * in the same packet, and where MaxSessions is small that one may be in the way of the next.
+ */
+async function session<T>(open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    // Only a channel that was not opened has a reason code.
+    const { cause } = error as { cause?: { reason?: unknown } };
+    if (typeof cause?.reason !== 'number') throw error;
+    await pause(50);
+    return open();
+  }
+}
+
+/**
  * The better of two questions and answers, in ms. ssh2 has no public ping; taking back a forwarding that was never
  * asked for is a question every server answers (RFC 4254 section 7.1), with no, and without doing anything.
  */
-async function roundTrip({ client }: Hop, link: Link): Promise<number> {
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 2; i++) {
-    const start = performance.now();
-    await link.answer<void>(
-      'An SSH ping',
-      ANSWER_MS,
-      (done) => void client.unforwardIn('127.0.0.1', 1, () => done(undefined, undefined)),
-    );
-    best = Math.min(best, performance.now() - start);
+async function roundTrip({ client, socket, endpoint }: Hop, link: Link, signal?: AbortSignal): Promise<number> {
+  const cancelled = () => socket.destroy();
+  signal?.addEventListener('abort', cancelled);
+  try {
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 2; i++) {
+      const start = performance.now();
+      await link.answer<void>(
+        'An SSH ping',
+        ANSWER_MS,
+        (done) => void client.unforwardIn('127.0.0.1', 1, () => done(undefined, undefined)),
+      );
+      best = Math.min(best, performance.now() - start);
+    }
+    return best;
+  } catch (error) {
+    throwIfCancelled(endpoint, signal);
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', cancelled);
   }
-  return best;
 }
 
 /** Says goodbye from the target back to the first server; cuts what has not ended after a second. */

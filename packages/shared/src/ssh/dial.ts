@@ -83,7 +83,8 @@ function inOneGo(socket: Socket): Socket {
 /**
  * Asks the server behind `client` to open TCP to host:port (direct-tcpip, RFC 4254 section 7.2).
  *
- * @throws ForwardRefused with the server's reason code; ConnectionLost when `client` has ended; Unreachable after `timeoutMs`.
+ * @throws ForwardRefused with the server's reason code; ConnectionLost when `client` has ended; Unreachable after
+ * `timeoutMs` and when cancelled.
  */
 export function dialThrough(
   client: Client,
@@ -91,22 +92,22 @@ export function dialThrough(
   host: string,
   port: number,
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<Duplex> {
   const target = hostAndPort(host, port);
   return new Promise((resolve, reject) => {
     let late = false;
-    const timer = setTimeout(() => {
+    const giveUp = (reason: string) => {
       late = true;
-      reject(
-        new Unreachable(
-          `${addressOf(via)} did not connect to ${target} within ${timeoutMs / 1000} s.`,
-          '',
-          `Check that ${target} can be reached from ${via.host}.`,
-        ),
-      );
-    }, timeoutMs);
+      const todo = `Check that ${target} can be reached from ${via.host}.`;
+      reject(new Unreachable(`${addressOf(via)} did not connect to ${target}: ${reason}.`, '', todo));
+    };
+    const cancelled = () => giveUp('cancelled');
+    const timer = setTimeout(() => giveUp(`no answer within ${timeoutMs / 1000} s`), timeoutMs);
+    signal?.addEventListener('abort', cancelled);
     const done = (error: (Error & { reason?: unknown }) | undefined, channel?: Duplex) => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', cancelled);
       if (channel) {
         channel.on('error', () => {});
         if (late) channel.destroy();

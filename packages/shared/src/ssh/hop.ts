@@ -62,7 +62,8 @@ function worthAnotherTry(error: unknown): boolean {
   return error instanceof Unreachable || (error instanceof ForwardRefused && error.reason === 2);
 }
 
-function throwIfCancelled(endpoint: Endpoint, signal: AbortSignal | undefined): void {
+/** @throws the signal's reason if that is a sentence, else one */
+export function throwIfCancelled(endpoint: Endpoint, signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return;
   if (signal.reason instanceof ExpectedError) throw signal.reason;
   throw new ExpectedError(`Connecting to ${addressOf(endpoint)} was cancelled.`, '', '', { cause: signal.reason });
@@ -86,7 +87,7 @@ async function logIn(endpoint: Endpoint, known: KnownHosts, via: Hop | undefined
   const { connectTimeoutMs, keepaliveMs, log, signal } = options;
   const start = performance.now();
   const socket = via
-    ? await dialThrough(via.client, via.endpoint, host, port, connectTimeoutMs)
+    ? await dialThrough(via.client, via.endpoint, host, port, connectTimeoutMs, signal)
     : await dialDirectly(endpoint, connectTimeoutMs, signal);
 
   let hostKey: HostKeySeen | undefined;

@@ -15,7 +15,7 @@ export interface ScriptOptions {
 }
 
 /** Bytes a login shell may print before our mark. */
-const MOST_NOISE = 4096;
+const MOST_NOISE = 64 * 1024;
 
 /** Starts a command on the target; `listen` gets its channel before anything can have come out of it. */
 export type Exec = <T>(command: string, listen: (channel: ClientChannel) => T) => Promise<T>;
@@ -55,32 +55,57 @@ export async function runScript(
   // The shell reads to the closing brace before it runs anything: of a script that a lost link cuts short, nothing runs.
   channel.end(`set -- ${args.map(shellQuote).join(' ')}\n{ :\n${sh}\n}\n`);
 
-  const late = () => {
-    const pid = new RegExp(`${mark} (\\d+)\\n`).exec(head)?.[1];
-    void kill(link, exec, pid).finally(() => channel.destroy());
-    const todo = 'See whether the host is overloaded.';
-    return new ExpectedError(
-      `A script on ${link.address} did not end within ${timeoutMs / 1000} s and was killed.`,
-      '',
-      todo,
+  const late = new Error('too late');
+  let all: CommandResult;
+  try {
+    all = await link.during<CommandResult>(
+      timeoutMs,
+      () => late,
+      (resolve) => {
+        void ended.then((value) => {
+          // A lost link closes the channel as well; then the rejection comes from the link.
+          if (value.code !== null || value.signal !== null || !link.lost) resolve(value);
+        });
+        return () => {};
+      },
     );
-  };
-  const all = await link.during<CommandResult>(timeoutMs, late, (resolve) => {
-    void ended.then((value) => {
-      // A lost link closes the channel as well; then the rejection comes from the link.
-      if (value.code !== null || value.signal !== null || !link.lost) resolve(value);
-    });
-    return () => {};
-  });
+  } catch (error) {
+    if (error !== late) throw error;
+    // Before it is told: whoever hears of it may close the connection.
+    const killed = await kill(link, exec, new RegExp(`${mark} (\\d+)\\n`).exec(head)?.[1]);
+    channel.destroy();
+    throw new ExpectedError(
+      `A script on ${link.address} did not end within ${timeoutMs / 1000} s and ${killed ? 'was killed' : 'could not be killed'}.`,
+      killed ? '' : 'It may still be running.',
+      'See whether the host is overloaded.',
+    );
+  }
+  // A server that runs a command of its own in its place (ForceCommand) may well report that one as a success.
+  if (all.code === 0 && !head.includes(mark)) {
+    throw new ExpectedError(
+      `A script on ${link.address} did not run: the server ran something else in its place.`,
+      '',
+      'Check ForceCommand in sshd_config and command= in authorized_keys.',
+    );
+  }
   return { ...all, stdout: cut(behind(all.stdout, mark), maxBytes) };
 }
 
-async function kill(link: Link, exec: Exec, pid: string | undefined): Promise<void> {
-  if (!pid || link.lost) return;
+/** Never throws, and ends in time even on a host that does not answer. Whether the script is dead now. */
+async function kill(link: Link, exec: Exec, pid: string | undefined): Promise<boolean> {
+  if (!pid) return false;
   try {
-    await runScript(link, exec, killTree, { args: [pid], timeoutMs: 10_000 });
+    const ended = await exec(`/bin/sh -c ${shellQuote(`set -- ${pid}${killTree}`)}`, (channel) => ({
+      result: result(channel.end(), { stdout: 0, stderr: 0 }),
+    }));
+    const late = () => new Error('too late');
+    await link.during<CommandResult>(10_000, late, (resolve) => {
+      void ended.result.then(resolve);
+      return () => {};
+    });
+    return true;
   } catch {
-    // The caller is told about the time-out already.
+    return false; // no session is free for it (MaxSessions), the host does not answer, or the link is lost
   }
 }
 

@@ -1,0 +1,431 @@
+import { randomBytes } from 'node:crypto';
+import { appendFileSync, existsSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ExpectedError } from '@gbo/shared/errors';
+import { type Connection, ConnectionLost, type ConnectOptions, connect } from '@gbo/shared/ssh/connection';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Proxy as Link, type ProxyOptions, startProxy } from '../../../testbed/proxy.js';
+import { type Sshd, type SshdOptions, startSshd } from '../../../testbed/sshd.js';
+import { type UploadOptions, type UploadProgress, upload, WINDOW } from '../../src/upload.js';
+
+/** One write, as in upload.ts. */
+const CHUNK = 255 * 1024;
+
+let folder: string;
+let server: Sshd;
+let link: Link;
+/** 20 MB, and its content. */
+let big: string;
+let bytes: Buffer;
+const parts: { stop(): Promise<void> }[] = [];
+const connections: Connection[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'gbo-upload-'));
+  await chmod(folder, 0o755);
+  server = await startSshd();
+  link = await startProxy({ to: server });
+  bytes = randomBytes(20_000_000);
+  big = await local(bytes);
+});
+afterEach(async () => {
+  for (const connection of connections.splice(0)) connection.close();
+  await Promise.all(parts.splice(0).map((part) => part.stop()));
+  await link.restore();
+});
+afterAll(async () => {
+  await link?.stop();
+  await server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Ends with the test. */
+function lasting<T extends { stop(): Promise<void> }>(part: T): T {
+  parts.push(part);
+  return part;
+}
+
+const sshd = async (options: SshdOptions) => lasting(await startSshd(options));
+const proxy = async (options: ProxyOptions) => lasting(await startProxy(options));
+
+let files = 0;
+/** A path nothing is at. */
+const fresh = () => join(folder, `file-${files++}`);
+
+async function local(content: Buffer): Promise<string> {
+  const path = fresh();
+  await writeFile(path, content);
+  return path;
+}
+
+/** A connection to a server, over a proxy if there is one; it is closed with the test. */
+async function open(to: Sshd = server, over?: Link, options?: ConnectOptions): Promise<Connection> {
+  const { host, user, privateKey } = to;
+  const port = over?.port ?? to.port;
+  const knownHosts = to.knownHosts.replaceAll(`:${to.port} `, `:${port} `);
+  const connection = await connect({ host, port, user, privateKey, knownHosts, insecureHostKey: false }, options);
+  connections.push(connection);
+  return connection;
+}
+
+/** Uploads the big file over a link that is cut once it has carried so many bytes. Gives what the upload ended with. */
+async function cutOff(to: string, carried: number, more: Partial<UploadOptions> = {}): Promise<unknown> {
+  const connection = await open(server, link);
+  const limit = link.counters.up + carried;
+  let over = false;
+  const ended = upload(connection, { from: big, to, size: bytes.length, ...more }).then(
+    () => 'complete',
+    (error) => error,
+  );
+  void ended.then(() => {
+    over = true;
+  });
+  while (link.counters.up < limit && !over) await new Promise(setImmediate);
+  await link.cut();
+  const end = await ended;
+  await link.restore();
+  return end;
+}
+
+/** What a promise rejects with, and after how many ms. */
+async function failure(promise: Promise<unknown>): Promise<{ error: ExpectedError; ms: number }> {
+  const start = performance.now();
+  const error = await promise.then(
+    (value) => {
+      throw new Error(`it succeeded, with ${JSON.stringify(value)}`);
+    },
+    (reason) => reason,
+  );
+  return { error, ms: performance.now() - start };
+}
+
+const same = (path: string, content: Buffer) => readFileSync(path).equals(content);
+const mode = (path: string) => (statSync(path).mode & 0o7777).toString(8);
+
+describe('an upload', () => {
+  it.each([0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1, WINDOW - 1, WINDOW, WINDOW + 1, 20_000_000])(
+    'of %i bytes arrives as it is, for its owner only',
+    async (size) => {
+      const content = bytes.subarray(0, size);
+      const to = fresh();
+      const ended = await upload(await open(), { from: await local(content), to, size });
+      expect(ended).toMatchObject({ sent: size, resumedFrom: 0 });
+      expect([same(to, content), mode(to)]).toEqual([true, '600']);
+    },
+  );
+
+  it.each([1, 2, 3, 4, 8])('over %i channels arrives as it is', async (channels) => {
+    for (const size of [1, WINDOW + 1, 20_000_000]) {
+      const content = bytes.subarray(0, size);
+      const to = fresh();
+      const ended = await upload(await open(), { from: await local(content), to, size, channels });
+      expect(ended).toMatchObject({ sent: size, resumedFrom: 0 });
+      expect([size, same(to, content)]).toEqual([size, true]);
+    }
+  });
+
+  it.each([1, 2, 3])('over 4 channels arrives where the server allows only %i', async (sessions) => {
+    const connection = await open(await sshd({ config: [`MaxSessions ${sessions}`] }));
+    const to = fresh();
+    await upload(connection, { from: big, to, size: bytes.length, channels: 4 });
+    expect(same(to, bytes)).toBe(true);
+    expect((await connection.script('echo free')).stdout).toBe('free\n');
+  });
+
+  it('of several files at once over one connection arrives', async () => {
+    const connection = await open();
+    const targets = [fresh(), fresh(), fresh()];
+    await Promise.all(targets.map((to) => upload(connection, { from: big, to, size: bytes.length, channels: 3 })));
+    expect(targets.map((to) => same(to, bytes))).toEqual([true, true, true]);
+  });
+
+  it('leaves no session open, whether it succeeds or fails', async () => {
+    const connection = await open();
+    const size = 3_000_000;
+    const from = await local(bytes.subarray(0, size));
+    for (let i = 0; i < 5; i++) {
+      await upload(connection, { from, to: fresh(), size, channels: 8 });
+      await failure(upload(connection, { from, to: '/nowhere/file', size, channels: 8 }));
+    }
+    const { stdout } = await connection.script('cat "/proc/$PPID/task/$PPID/children"');
+    expect(stdout.trim().split(/\s+/)).toHaveLength(1); // the script itself
+  });
+
+  it.each([1, 4])('over %i channels tells its progress, which only grows, to the end', async (channels) => {
+    const slow = await proxy({ to: server, bytesPerSecond: 10_000_000 });
+    const told: (UploadProgress & { at: number })[] = [];
+    await upload(await open(server, slow), {
+      from: big,
+      to: fresh(),
+      size: bytes.length,
+      channels,
+      onProgress: (progress) => told.push({ ...progress, at: performance.now() }),
+    });
+    expect(told.length).toBeGreaterThan(2);
+    expect(told.length).toBeLessThan(12);
+    expect(told.at(-1)).toMatchObject({ bytes: bytes.length, total: bytes.length, resumedFrom: 0 });
+    for (const [index, { bytes: now, at }] of told.entries()) {
+      const before = told[index - 1];
+      if (!before) continue;
+      expect(now).toBeGreaterThanOrEqual(before.bytes);
+      if (index < told.length - 1) expect(at - before.at).toBeGreaterThanOrEqual(499);
+    }
+  });
+});
+
+describe('a cut upload', () => {
+  it.each([
+    [1, 300_000],
+    [1, 9_000_000],
+    [1, 15_000_000],
+    [1, 19_900_000],
+    [4, 300_000],
+    [4, 9_000_000],
+    [4, 15_000_000],
+    [4, 19_900_000],
+  ])('over %i channels after %i bytes goes on where it was', async (channels, carried) => {
+    const to = fresh();
+    expect(await cutOff(to, carried, { channels })).toBeInstanceOf(ConnectionLost);
+    expect(mode(to)).toBe('600');
+    await expect.poll(() => statSync(to).size).toBeLessThanOrEqual(bytes.length);
+    const told: UploadProgress[] = [];
+    const onProgress = (progress: UploadProgress) => void told.push(progress);
+    const { sent, resumedFrom } = await upload(await open(), {
+      from: big,
+      to,
+      size: bytes.length,
+      channels,
+      onProgress,
+    });
+    expect(same(to, bytes)).toBe(true);
+    expect(sent).toBe(bytes.length - resumedFrom);
+    // What was under way when the link was cut may not have arrived: up to a window of it.
+    expect(resumedFrom).toBeGreaterThanOrEqual(Math.max(0, carried - 2 * WINDOW));
+    if (carried > 2 * WINDOW) expect(resumedFrom).toBeGreaterThan(0);
+    expect(told[0]?.bytes).toBeGreaterThanOrEqual(resumedFrom);
+    expect(told.at(-1)).toEqual({ bytes: bytes.length, total: bytes.length, resumedFrom });
+  });
+
+  it('may be cut again and again, and still arrives, each try going on from the one before', async () => {
+    const to = fresh();
+    const starts: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      await cutOff(to, WINDOW + 2_000_000, { channels: 2 });
+      starts.push(statSync(to).size - WINDOW);
+    }
+    expect(starts).toEqual([...starts].sort((a, b) => a - b));
+    const { sent } = await upload(await open(), { from: big, to, size: bytes.length });
+    expect(sent).toBeLessThan(bytes.length - 2_000_000);
+    expect(same(to, bytes)).toBe(true);
+  });
+
+  it('at any point, over any number of channels, goes on to the same bytes', async () => {
+    const cuts = fc.array(fc.integer({ min: 4000, max: bytes.length }), { minLength: 1, maxLength: 2 });
+    const lanes = fc.constantFrom(1, 2, 4, 8);
+    const property = fc.asyncProperty(cuts, lanes, lanes, async (points, before, after) => {
+      const to = fresh();
+      for (const point of points) await cutOff(to, point, { channels: before });
+      await upload(await open(), { from: big, to, size: bytes.length, channels: after });
+      expect(same(to, bytes)).toBe(true);
+      await rm(to);
+    });
+    await fc.assert(property, { numRuns: 8, endOnFailure: true });
+  });
+
+  it.each([
+    ['that is longer than the file is thrown away', 25_000_000, 0],
+    ['that is complete is only checked at its end', 20_000_000, 20_000_000 - WINDOW],
+    ['that is shorter than a window is written anew', 1_000_000, 0],
+    ['that is empty is written', 0, 0],
+  ])('leaves a part, and one %s', async (_, length, from) => {
+    const to = fresh();
+    // What lies before the last window was acknowledged once; only garbage after it can be told.
+    const part = Buffer.concat([bytes.subarray(0, length), randomBytes(Math.max(0, length - bytes.length))]);
+    randomBytes(Math.min(part.length, WINDOW)).copy(part, Math.max(0, part.length - WINDOW));
+    await writeFile(to, part, { mode: 0o600 });
+    const { resumedFrom } = await upload(await open(), { from: big, to, size: bytes.length, channels: 2 });
+    expect(resumedFrom).toBe(from);
+    expect(same(to, bytes)).toBe(true);
+  });
+});
+
+describe('an upload fails in one sentence', () => {
+  it.each<[string, (path: string) => void]>([
+    ['shrinks', (path) => truncateSync(path, 1000)],
+    ['is emptied', (path) => truncateSync(path)],
+    ['grows', (path) => appendFileSync(path, 'more')],
+    ['is written anew with the same size', (path) => truncateSync(path, statSync(path).size)],
+  ])('when the local file %s meanwhile', async (_, change) => {
+    for (const channels of [1, 4]) {
+      const from = await local(bytes);
+      let changed = false;
+      const onProgress = () => {
+        if (!changed) change(from);
+        changed = true;
+      };
+      const uploading = upload(await open(), { from, to: fresh(), size: bytes.length, channels, onProgress });
+      const { error, ms } = await failure(uploading);
+      expect(changed).toBe(true);
+      expect(error).toBeInstanceOf(ExpectedError);
+      expect(error.message).toBe(
+        `${from} changed while it was uploaded. The running version was not touched. Let the build finish before the deploy starts.`,
+      );
+      expect(ms).toBeLessThan(10_000);
+      await rm(from);
+    }
+  });
+
+  it('when the local file is not what it was when it was looked at', async () => {
+    const { error } = await failure(upload(await open(), { from: big, to: fresh(), size: bytes.length - 1 }));
+    expect(error.what).toBe(`${big} changed while it was uploaded.`);
+  });
+
+  it('when there is no local file', async () => {
+    const { error } = await failure(upload(await open(), { from: '/nowhere/file', to: fresh(), size: 1 }));
+    expect(error).toBeInstanceOf(ExpectedError);
+    expect(error.what).toMatch(/^\/nowhere\/file cannot be read: ENOENT/);
+  });
+
+  /** A shell script in whose place sshd starts its SFTP server; the tmpfs is seen by that one process and ends with it. */
+  async function subsystem(mount: string): Promise<string[]> {
+    const script = fresh();
+    await mkdir(join(folder, 'small'), { recursive: true });
+    await writeFile(
+      script,
+      `mount -t tmpfs -o ${mount} tmpfs ${join(folder, 'small')} && exec /usr/lib/openssh/sftp-server\n`,
+    );
+    return [`Subsystem sftp /usr/bin/unshare -m /bin/sh ${script}`];
+  }
+  const small = () => join(folder, 'small', 'file');
+
+  it.each<[string, () => string, () => Promise<string[]>, RegExp]>([
+    [
+      'when the remote folder is missing',
+      () => join(folder, 'missing', 'file'),
+      async () => [],
+      / failed: its folder does not exist\. .* Create it, or correct the path\.$/,
+    ],
+    [
+      'when the user may not write to the remote folder',
+      fresh,
+      async () => [
+        'Subsystem sftp /usr/bin/setpriv --reuid 65534 --regid 65534 --clear-groups /usr/lib/openssh/sftp-server',
+      ],
+      / failed: permission denied\. .* Let the user write to that folder\.$/,
+    ],
+    ['when the remote path is a folder', () => folder, async () => [], / failed: Failure\. .* Check /],
+    [
+      'when the remote disk is full',
+      small,
+      () => subsystem('size=1m'),
+      / failed: Failure\. .* Check free space, quota and whether the file system is writable\.$/,
+    ],
+    [
+      'when the remote file system is read-only',
+      small,
+      () => subsystem('ro'),
+      / failed: Failure\. .* Check free space, quota and whether the file system is writable\.$/,
+    ],
+  ])('%s', async (_, path, config, says) => {
+    const to = path();
+    const other = await sshd({ config: await config() });
+    for (const channels of [1, 4]) {
+      const connection = await open(other);
+      const { error, ms } = await failure(upload(connection, { from: big, to, size: bytes.length, channels }));
+      expect(error).toBeInstanceOf(ExpectedError);
+      expect(error.what).toContain(`The upload of ${to} to ${other.user}@127.0.0.1:${other.port} failed: `);
+      expect(error.left).toBe('The running version was not touched.');
+      expect(error.message).toMatch(says);
+      expect(ms).toBeLessThan(5000);
+      expect((await connection.script('echo up')).stdout).toBe('up\n');
+    }
+    expect(existsSync(small())).toBe(false);
+  });
+
+  it.each(['from the beginning', 'half-way'])('when the link goes silent %s', async (when) => {
+    const connection = await open(server, link);
+    if (when === 'from the beginning') link.blackhole();
+    const uploading = upload(connection, {
+      from: big,
+      to: fresh(),
+      size: bytes.length,
+      channels: 2,
+      stallMs: 700,
+      onProgress: () => link.blackhole(),
+    });
+    const { error, ms } = await failure(uploading);
+    expect(error).toBeInstanceOf(ExpectedError);
+    expect(error.what).toMatch(/^The upload of \S+ to \S+ stalled: nothing was taken for 0\.7 s\.$/);
+    expect(ms).toBeGreaterThanOrEqual(699);
+    expect(ms).toBeLessThan(4000);
+  });
+
+  it('when the SFTP session ends before its time', async () => {
+    const connection = await open();
+    let killed = Promise.resolve();
+    const onProgress = () => {
+      killed = connection
+        .script('for child in $(cat "/proc/$PPID/task/$PPID/children"); do [ "$child" = $$ ] || kill -9 "$child"; done')
+        .then(() => {});
+    };
+    const slow = { from: big, to: fresh(), size: bytes.length, channels: 2 };
+    const uploading = upload(connection, { ...slow, onProgress });
+    const ended = await uploading.then(
+      () => 'complete',
+      (error) => error,
+    );
+    await killed;
+    if (ended === 'complete') expect(same(slow.to, bytes)).toBe(true);
+    else {
+      expect(ended).not.toBeInstanceOf(ConnectionLost);
+      expect(ended.what).toMatch(/ failed: the server ended the SFTP session\.$/);
+    }
+    expect((await connection.script('echo up')).stdout).toBe('up\n');
+  });
+
+  it('when the connection is closed meanwhile', async () => {
+    const connection = await open();
+    const uploading = upload(connection, {
+      from: big,
+      to: fresh(),
+      size: bytes.length,
+      onProgress: () => connection.close(),
+    });
+    expect((await failure(uploading)).error).toBeInstanceOf(ConnectionLost);
+  });
+});
+
+describe('a cancelled upload', () => {
+  const reason = new ExpectedError('The job was cancelled.', '', '');
+
+  it.each([
+    ['says so', undefined, /^The upload of \S+ to \S+ was cancelled\. The running version was not touched\.$/],
+    ['says what the signal says', reason, /^The job was cancelled\.$/],
+  ])('ends at once, %s, and leaves a part for its owner only, to go on from', async (_, why, says) => {
+    const control = new AbortController();
+    const connection = await open();
+    const to = fresh();
+    const options = { from: big, to, size: bytes.length, channels: 2 };
+    const onProgress = () => control.abort(why);
+    const { error, ms } = await failure(upload(connection, { ...options, signal: control.signal, onProgress }));
+    expect(error.message).toMatch(says);
+    expect(ms).toBeLessThan(2000);
+    expect(mode(to)).toBe('600');
+    await sleep(100);
+    const there = statSync(to).size;
+    expect(there).toBeGreaterThan(0);
+    expect(there).toBeLessThan(bytes.length);
+    await upload(connection, options);
+    expect(same(to, bytes)).toBe(true);
+  });
+
+  it('before it began ends at once', async () => {
+    const signal = AbortSignal.abort(reason);
+    const { error } = await failure(upload(await open(), { from: big, to: fresh(), size: bytes.length, signal }));
+    expect(error).toBe(reason);
+  });
+});
