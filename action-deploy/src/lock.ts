@@ -9,6 +9,8 @@ import * as layout from './layout.js';
 const HEARTBEAT_MS = 5000;
 const PATIENCE_S = 30;
 const NOTICE_MS = 60_000;
+/** Begins each line of the holder, to tell them from what a talking login shell printed. */
+const SAYS = 'gbo-lock:';
 
 /** A lock on a target that the kernel frees when its holder dies, whatever the reason (flock(2)). */
 export interface Lock {
@@ -28,12 +30,14 @@ export function holderScript(stateDir: string, waitSeconds: number): string {
   // Children get descriptor 9 closed: a child that outlives the holder must not keep the lock.
   return `umask 077; ${layout.makeFolders([posix.dirname(stateDir)], [`${stateDir}/undo`])} || exit 73
 exec 9>>${lock} || exit 73
+echo
 if ! flock -n 9; then
-  echo "busy $(tail -n 1 ${holder} 2>/dev/null 9>&-)"
-  flock -w ${waitSeconds} 9 || { echo timeout; exit 75; }
+  echo "${SAYS}busy $(tail -n 1 ${holder} 2>/dev/null 9>&-)"
+  flock -w ${waitSeconds} 9 || { echo ${SAYS}timeout; exit 75; }
 fi
-read -r who && printf "%s\\n" "$who" > ${holder}
-echo locked
+who=$(timeout ${PATIENCE_S} sed -u 1q 9>&-) && [ -n "$who" ] || exit 1
+printf "%s\\n" "$who" > ${holder}
+echo ${SAYS}locked
 farewell=
 while beat=$(timeout ${PATIENCE_S} dd bs=1 count=1 2>/dev/null 9>&-) && [ -n "$beat" ]; do
   if [ "$beat" = q ]; then farewell=yes; break; fi
@@ -58,6 +62,7 @@ export interface LockRequest {
 /** @throws ExpectedError when it is held longer than `waitMs`, or the state folder cannot be written. */
 export async function acquire(connection: Connection, request: LockRequest): Promise<Lock> {
   const { stateDir, waitMs, who, signal } = request;
+  signal.throwIfAborted();
   const command = await connection.start(`/bin/sh -c ${q(holderScript(stateDir, Math.ceil(waitMs / 1000)))}`);
   command.write(`${who.replaceAll(/[\r\n]/g, ' ')}\n`);
   const beat = setInterval(() => command.write('.'), HEARTBEAT_MS);
@@ -78,7 +83,6 @@ export async function acquire(connection: Connection, request: LockRequest): Pro
       if (!released) resolve(`the lock on the target was lost${stderr ? ` (${stderr.trim()})` : ''}`);
     });
   });
-  signal.throwIfAborted();
   return {
     lost,
     get held() {
@@ -97,17 +101,18 @@ export async function acquire(connection: Connection, request: LockRequest): Pro
 async function untilLocked(command: LiveCommand, { waitMs, stateDir, onBusy, signal }: LockRequest): Promise<void> {
   // Time for the target to answer at all, beyond the wait for the lock.
   const answerMs = 15_000;
+  signal.throwIfAborted();
   const cancelled = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
   cancelled.catch(() => {});
-  let line = await Promise.race([command.nextLine(answerMs), cancelled]);
+  let line = await Promise.race([nextWord(command, answerMs), cancelled]);
   const holder = line?.startsWith('busy') ? line.slice('busy '.length) || 'somebody unnamed' : undefined;
   if (holder) {
     onBusy(holder);
     const notice = setInterval(() => onBusy(holder), NOTICE_MS);
     try {
-      line = await Promise.race([command.nextLine(waitMs + answerMs), cancelled]);
+      line = await Promise.race([nextWord(command, waitMs + answerMs), cancelled]);
     } finally {
       clearInterval(notice);
     }
@@ -126,4 +131,13 @@ async function untilLocked(command: LiveCommand, { waitMs, stateDir, onBusy, sig
     'Nothing was touched.',
     'Make the folder writable for the user who deploys.',
   );
+}
+
+/** What the holder says next; null when it has ended. */
+async function nextWord(command: LiveCommand, timeoutMs: number): Promise<string | null> {
+  for (;;) {
+    const line = await command.nextLine(timeoutMs);
+    if (line === null) return null;
+    if (line.startsWith(SAYS)) return line.slice(SAYS.length);
+  }
 }

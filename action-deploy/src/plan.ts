@@ -436,7 +436,7 @@ function prepareUpload(part: Part, parts: Part[], prepare: Prepare): void {
       .filter((other) => other.artifact.type === 'binary')
       .map((other) => ({ from: other.artifact.path, to: other.changed ? other.kept : other.artifact.path }));
     prepare(
-      `check:${name}`,
+      `verify-unit:${name}`,
       `systemd-analyze verify ${name}`,
       'systemd must be able to read it',
       'the staged file goes',
@@ -444,13 +444,11 @@ function prepareUpload(part: Part, parts: Part[], prepare: Prepare): void {
     );
   }
   if (artifact.check) {
-    prepare(
-      `check:${name}${type === 'unit' ? ':command' : ''}`,
-      `check ${name}`,
-      'its own program must accept it',
-      'the staged file goes',
-      { kind: 'check', file: kept, command: artifact.check },
-    );
+    prepare(`check:${name}`, `check ${name}`, 'its own program must accept it', 'the staged file goes', {
+      kind: 'check',
+      file: kept,
+      command: artifact.check,
+    });
   }
 }
 

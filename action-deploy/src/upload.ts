@@ -193,6 +193,8 @@ class Transfer {
 
   async #openLane(flags: number): Promise<Lane> {
     const sftp = await this.#connection.sftp();
+    // What is asked after its end, ssh2 never answers.
+    sftp.once('close', () => void this.#explain(new Error('closed')).then((error) => this.#fail(error)));
     try {
       const lane = { sftp, handle: await this.#openFile(sftp, flags) };
       if (this.#stopped) sftp.end();

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startMatrix } from './matrix.js';
 
@@ -14,6 +15,14 @@ const rows = [
 
 describe('whatever happens to the link, the target ends on one whole and healthy release, and the log says which', () => {
   it('at forty moments at least', () => expect(rows.length).toBeGreaterThanOrEqual(40));
+
+  it('and the plan that they come from has steps of every kind', () => {
+    const text = readFileSync(new URL('../../src/steps.ts', import.meta.url), 'utf8');
+    const kinds = [...text.matchAll(/^ {2}\| \{ kind: '([a-z-]+)'/gm)].map((match) => match[1]);
+    const steps = [...matrix.usual, ...matrix.afterUnfinished].map(({ id }) => id.replace(/:.*/, ''));
+    expect(kinds.length).toBeGreaterThan(10);
+    expect([...new Set(steps)].sort()).toEqual(kinds.sort());
+  });
 
   it.each(rows.map((row) => [row.name, row] as const))('%s', (_, row) => matrix.play(row));
 });

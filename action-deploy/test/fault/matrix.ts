@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { type Finished, type Running, run, start } from '../harness.js';
-import { type Release, Site } from './site.js';
+import { type Release, type Seen, Site } from './site.js';
 
 /**
  * The fault matrix: at every moment of a deploy, everything that can happen to the link and to the action. The moments
@@ -61,6 +61,9 @@ export async function startMatrix(name: string): Promise<Matrix> {
 }
 
 export class Matrix {
+  /** What runs since the last row, when that was judged. */
+  #runs: Release | undefined;
+
   constructor(
     readonly site: Site,
     readonly usual: PlanStep[],
@@ -82,7 +85,8 @@ export class Matrix {
   async play({ fault, moment }: Row): Promise<void> {
     const { site } = this;
     await site.link.restore();
-    const before = site.belongTo(await site.look()) as Release;
+    const before = this.#runs ?? (site.belongTo(await site.look()) as Release);
+    this.#runs = undefined;
     if (moment.afterUnfinished) await leaveUnfinished(site);
     const release = site.release();
     const { patience, happens, mayNotKnow } = faults[fault](site);
@@ -98,7 +102,8 @@ export class Matrix {
       const seen = await site.rest();
       const runs = site.judge(seen, [before, release]);
       judgeWords(finished, runs === release, mayNotKnow);
-      if (finished.signal === 'SIGKILL') await judgeStatus(site, runs);
+      if (finished.signal === 'SIGKILL') await judgeStatus(seen, runs);
+      this.#runs = runs;
     } finally {
       deploy.child.kill('SIGKILL');
       await site.link.restore();
@@ -129,12 +134,11 @@ function judgeWords({ log, code, signal, outputs }: Finished, isNew: boolean, ma
 }
 
 /** After an action that was killed, status tells what runs. */
-async function judgeStatus(site: Site, runs: Release): Promise<void> {
+async function judgeStatus(seen: Seen, runs: Release): Promise<void> {
   const status = await run({ ...runs.inputs, mode: 'status' });
   expect([status.code, status.outputs.result]).toEqual([0, 'unchanged']);
   expect(status.outputs.release).toMatch(/^\d{8}T\d{6}Z-[0-9a-f]{12}$/);
   const { release } = status.outputs;
-  const seen = await site.look();
   const entry = seen.record.findLast((line) => line.release === release && line.artifacts.length > 0);
   expect(Object.fromEntries((entry?.artifacts ?? []).map(({ path, sha256 }) => [path, sha256]))).toEqual(runs.sha256);
 }

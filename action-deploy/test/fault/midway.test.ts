@@ -293,12 +293,13 @@ describe('what can happen in the middle of a deploy', () => {
     await reached(at('arm the dead-man ...'), deploy);
     // The script of the switch is halted with some files moved and others not, as a slow disk would hold it up.
     const scripts = `$(pgrep -f 'ev[a]l "..cat.')`;
-    await site.tenant.host.exec(`until grep -q new ${folder}/file-2; do :; done; kill -STOP ${scripts}`);
+    const halt = `until grep -q new ${folder}/file-2; do :; done; pids=${scripts}; kill -STOP $pids; echo $pids`;
+    const { stdout: pids } = await site.tenant.host.exec(halt);
     const halted = await site.tenant.host.exec(`sort ${folder}/file-* | uniq`);
     deploy.child.kill('SIGKILL');
     await sleep(1000);
-    await site.tenant.host.exec(`kill -CONT ${scripts}`);
-    const undone = `cd ${folder}/.gbo-deploy/undo; until ls *.undone && [ -z "${scripts}" ]; do sleep 0.1; done`;
+    await site.tenant.host.exec(`kill -CONT ${pids}`);
+    const undone = `cd ${folder}/.gbo-deploy/undo; until ls *.undone >/dev/null 2>&1 && [ -z "${scripts}" ]; do sleep 0.1; done`;
     await site.tenant.host.exec(undone, { timeoutMs: 20_000 });
     const { stdout } = await site.tenant.host.exec(`sort ${folder}/file-* | uniq`);
     expect([halted.stdout, stdout]).toEqual(['new\nold\n', 'old\n']);

@@ -78,7 +78,7 @@ export class Site {
     const tenant = await startTenant(name);
     expect(await tenant.host.exec(prepare)).toMatchObject({ code: 0 });
     const link = await startProxy({ to: tenant.host });
-    return new Site(tenant, link, await programOf({ sizeMiB: 4 }));
+    return new Site(tenant, link, await programOf({ sizeMiB: 2 }));
   }
 
   async stop(): Promise<void> {

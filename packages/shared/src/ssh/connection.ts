@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { SFTPWrapper } from 'ssh2';
 import { dialThrough } from './dial.js';
 import type { Endpoint } from './endpoint.js';
-import { type Hop, reach, throwIfCancelled } from './hop.js';
+import { ask, type Hop, reach, throwIfCancelled } from './hop.js';
 import type { HostKeySeen } from './host-key.js';
 import { Link } from './link.js';
 import { type CommandResult, type LiveCommand, liveCommand } from './live-command.js';
@@ -143,10 +143,7 @@ async function session<T>(open: () => Promise<T>): Promise<T> {
   }
 }
 
-/**
- * The better of two questions and answers, in ms. ssh2 has no public ping; taking back a forwarding that was never
- * asked for is a question every server answers (RFC 4254 section 7.1), with no, and without doing anything.
- */
+/** The better of two questions and answers, in ms. */
 async function roundTrip({ client, socket, endpoint }: Hop, link: Link, signal?: AbortSignal): Promise<number> {
   const cancelled = () => socket.destroy();
   signal?.addEventListener('abort', cancelled);
@@ -154,11 +151,7 @@ async function roundTrip({ client, socket, endpoint }: Hop, link: Link, signal?:
     let best = Number.POSITIVE_INFINITY;
     for (let i = 0; i < 2; i++) {
       const start = performance.now();
-      await link.answer<void>(
-        'An SSH ping',
-        ANSWER_MS,
-        (done) => void client.unforwardIn('127.0.0.1', 1, () => done(undefined, undefined)),
-      );
+      await link.answer<void>('An SSH ping', ANSWER_MS, (done) => ask(client, () => done(undefined, undefined)));
       best = Math.min(best, performance.now() - start);
     }
     return best;

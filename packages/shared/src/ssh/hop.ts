@@ -101,8 +101,6 @@ async function logIn(endpoint: Endpoint, known: KnownHosts, via: Hop | undefined
     privateKey,
     passphrase,
     readyTimeout: Math.max(1000, connectTimeoutMs - (performance.now() - start)),
-    keepaliveInterval: keepaliveMs,
-    keepaliveCountMax: 3,
     algorithms: { serverHostKey: hostKeyAlgorithms(known, host, port) },
     // ssh2 takes everything but `false` for a yes, a promise of false included: so a callback, and strictly a boolean.
     hostVerifier: (key: Buffer, verify: (accepted: boolean) => void): void => {
@@ -135,11 +133,45 @@ async function logIn(endpoint: Endpoint, known: KnownHosts, via: Hop | undefined
   // ssh2 offers no way past the verifier; should that change, nothing goes on unverified.
   if (!hostKey) throw new HostKeyRefused(`${hostAndPort(host, port)} showed no host key.`, '', '');
   void via?.end.promise.then(() => socket.destroy());
+  askForLife(client, socket, end, keepaliveMs);
   return { endpoint, client, socket, hostKey, end };
 }
 
+/**
+ * Asks the server something every `everyMs`, and ends the conversation after 3 questions without a byte from it. Ours:
+ * ssh2's own keepalive wants the very answer, and on a slow line that waits behind all that is being uploaded.
+ */
+function askForLife(client: Client, socket: Duplex, end: { error: Error | undefined } & End, everyMs: number): void {
+  let unanswered = 0;
+  socket.on('data', () => {
+    unanswered = 0;
+  });
+  const timer = setInterval(() => {
+    if (unanswered === 3) {
+      end.error ??= new Error(`no answer for ${(3 * everyMs) / 1000} s`);
+      socket.destroy();
+      return;
+    }
+    unanswered += 1;
+    try {
+      ask(client, () => {});
+    } catch {
+      // It has ended by itself.
+    }
+  }, everyMs);
+  void end.promise.then(() => clearInterval(timer));
+}
+
+/**
+ * One question and its answer. ssh2 has no public ping; taking back a forwarding that was never asked for is a question
+ * every server answers (RFC 4254 section 7.1), with no, and without doing anything.
+ */
+export function ask(client: Client, answered: () => void): void {
+  client.unforwardIn('127.0.0.1', 1, answered);
+}
+
 /** Listens for ever: an error without a listener would end the process. */
-function endOf(client: Client): End {
+function endOf(client: Client): End & { error: Error | undefined } {
   const end = { reached: false, error: undefined as Error | undefined };
   client.on('error', (error: Error) => {
     end.error ??= error;

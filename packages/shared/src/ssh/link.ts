@@ -89,9 +89,14 @@ export class Link {
   }
 
   #failure(doing: string, reason: string, cause?: unknown): ExpectedError {
-    const todo = /open failed|administratively|resource/i.test(reason)
-      ? 'Check MaxSessions and ForceCommand in sshd_config and the options in authorized_keys.'
-      : 'See the log of sshd on the host.';
+    let todo = 'See the log of sshd on the host.';
+    if (/open failed|administratively|resource/i.test(reason)) {
+      todo = 'Check MaxSessions and ForceCommand in sshd_config and the options in authorized_keys.';
+    } else if (reason.startsWith('Packet length')) {
+      // The words of a login shell, read as the length of an SFTP packet.
+      todo =
+        'Keep the login shell of the user silent there (~/.bashrc), or set `Subsystem sftp internal-sftp` in sshd_config.';
+    }
     return new ExpectedError(`${doing} on ${this.address} failed: ${reason}.`, '', todo, { cause });
   }
 }

@@ -78,7 +78,9 @@ export function liveCommand(link: Link, channel: ClientChannel): LiveCommand {
     return link.during<string | null>(timeoutMs, late, (resolve) => {
       wake = () => {
         const next = take();
-        if (next && !(next.line === null && cutOff())) resolve(next.line);
+        if (!next || (next.line === null && cutOff())) return;
+        wake = () => {}; // more lines may come before this one has reached who waits
+        resolve(next.line);
       };
       return () => {
         wake = () => {};
