@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { parseDuration } from '@gbo/shared/duration';
+import { count, duration, word, yesOrNo } from '@gbo/shared/fields';
 import { defineInputs } from '@gbo/shared/inputs';
 import type { Endpoint } from '@gbo/shared/ssh/connection';
 import { z } from 'zod';
@@ -34,29 +34,6 @@ export interface Inputs {
 }
 
 export type { ArtifactSpec, Endpoint, HostSpec };
-
-/** A zod step that turns text into milliseconds, with duration.ts's sentence as its complaint. */
-const duration = z.string().transform((text, context) => {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
-    return z.NEVER;
-  }
-});
-
-const count = (least: number, most: number) =>
-  z
-    .string()
-    .refine((text) => /^\d{1,6}$/.test(text) && Number(text) >= least && Number(text) <= most, {
-      error: (issue) => `${JSON.stringify(issue.input)} is not a whole number from ${least} to ${most}`,
-    })
-    .transform(Number);
-
-const word = <const Words extends readonly [string, ...string[]]>(words: Words) =>
-  z.enum(words, { error: (issue) => `${JSON.stringify(issue.input)} is not one of ${words.join(', ')}` });
-
-const yesOrNo = z.stringbool({ error: (issue) => `${JSON.stringify(issue.input)} is neither true nor false` });
 
 const batch = z.string().transform((text, context): Inputs['batch'] => {
   const match = /^(\d{1,4})(%?)$/.exec(text);

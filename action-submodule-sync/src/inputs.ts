@@ -1,4 +1,4 @@
-import { parseDuration } from '@gbo/shared/duration';
+import { count, duration, word, yesOrNo } from '@gbo/shared/fields';
 import { defineInputs } from '@gbo/shared/inputs';
 import { z } from 'zod';
 import { basicLogin, isBranchName, meaningfulLines, type Remote, remotesFrom } from './remote-input.js';
@@ -40,28 +40,6 @@ export interface Inputs {
   comment: boolean;
   repository?: string;
 }
-
-const word = <const Words extends readonly [string, ...string[]]>(words: Words) =>
-  z.enum(words, { error: (issue) => `${JSON.stringify(issue.input)} is not one of ${words.join(', ')}` });
-
-const yesOrNo = z.stringbool({ error: (issue) => `${JSON.stringify(issue.input)} is neither true nor false` });
-
-const count = (least: number, most: number) =>
-  z
-    .string()
-    .refine((text) => /^\d{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most, {
-      error: (issue) => `${JSON.stringify(issue.input)} is not a whole number from ${least} to ${most}`,
-    })
-    .transform(Number);
-
-const duration = z.string().transform((text, context) => {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
-    return z.NEVER;
-  }
-});
 
 const lines = z.string().transform(meaningfulLines);
 
