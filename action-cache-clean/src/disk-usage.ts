@@ -1,0 +1,88 @@
+import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Usage {
+  /** On the disk, hard links counted once. */
+  bytes: number;
+  files: number;
+  /** The newest change of a file, in ms; of folders only when there is no file. */
+  newest: number;
+}
+
+/** Files with several names that were counted already. */
+export type Seen = Set<string>;
+
+/**
+ * What lies below a path, the path included. Follows no symbolic link and skips what it may not read. Synchronous:
+ * promises cost two to six times what the system calls cost, and nobody waits for this process meanwhile.
+ */
+export function diskUsage(path: string, seen: Seen = new Set()): Usage {
+  const usage: Usage = { bytes: 0, files: 0, newest: 0 };
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (!stat) return usage;
+  let newestFolder = 0;
+  const visit = (at: string, stats: Stats) => {
+    count(usage, stats, seen);
+    if (!stats.isDirectory()) {
+      usage.files += 1;
+      usage.newest = Math.max(usage.newest, stats.mtimeMs);
+      return;
+    }
+    newestFolder = Math.max(newestFolder, stats.mtimeMs);
+    for (const name of namesIn(at)) {
+      const child = join(at, name);
+      const childStats = statOf(child);
+      if (childStats) visit(child, childStats);
+    }
+  };
+  visit(path, stat);
+  usage.newest ||= newestFolder;
+  return usage;
+}
+
+function count(usage: Usage, stats: Stats, seen: Seen): void {
+  if (stats.nlink > 1 && !stats.isDirectory()) {
+    const key = `${stats.dev}:${stats.ino}`;
+    if (seen.has(key)) return;
+    seen.add(key);
+  }
+  usage.bytes += blocks(stats);
+}
+
+/** Bytes on the disk: sparse and compressed files take less than their length (stat(2): blocks of 512). */
+export function blocks(stats: Stats): number {
+  return stats.blocks * 512;
+}
+
+/** Undefined when it is gone or may not be looked at. */
+export function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Empty when it is gone, no folder, or may not be read. */
+export function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+export function entriesIn(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+/** Folders in a folder, symbolic links to such left out. */
+export function foldersIn(folder: string): string[] {
+  return entriesIn(folder)
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+}

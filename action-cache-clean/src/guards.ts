@@ -1,0 +1,132 @@
+import { realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type CargoDatabase, databaseTime, readCargoDatabase } from './cargo-database.js';
+import type { Facts, Item, Place } from './facts.js';
+import { KeepSet, type Needed, readLockFile } from './lock-files.js';
+import { isBelow } from './mounts.js';
+import { processes, runningCargos, userOf } from './processes.js';
+import { isLive } from './runner.js';
+import { serverOf, stopServer } from './sccache.js';
+
+/** What is found while the locks are held. */
+export type Verdict =
+  /** Nothing may be moved now; worth another try later. */
+  | { busy: string }
+  /** Something must be read again without the lock. */
+  | { refresh: () => Promise<void> }
+  /** Why a thing must stay after all; undefined: it may go. */
+  | { stays: (item: Item) => string | undefined };
+
+/** Asked with the locks held, each time they are taken. */
+export type Guard = () => Verdict | Promise<Verdict>;
+
+/** What holds cargo's locks can still be told apart from what only seems to be free: one guard for each kind of place. */
+export function guardOf(place: Place, facts: Facts, waitMs: number): Guard {
+  if (place.kind === 'cargo-home') return cargoHomeGuard(place, facts, waitMs);
+  if (place.kind === 'target') return targetGuard(place);
+  if (place.kind === 'sccache') return sccacheGuard(place);
+  return () => {
+    const all = processes();
+    return {
+      stays: (item) => (isLive(join(place.root, item.path), facts.workspace, all) ? 'a job uses it' : undefined),
+    };
+  };
+}
+
+/**
+ * Between the end of a download and the start of compiling, cargo holds no lock and may not yet have noted what it uses. So
+ * what the Cargo.lock of any running cargo names stays, and what cargo noted since the survey is read again.
+ */
+function cargoHomeGuard(place: Place, facts: Facts, waitMs: number): Guard {
+  const read = new Map<string, { changedAt: number; needed: Needed | string }>();
+  let knownAt = facts.databaseAt;
+  let database: CargoDatabase | undefined;
+  const lockFile = (path: string): Needed | string => {
+    const changedAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const known = read.get(path);
+    if (known?.changedAt === changedAt) return known.needed;
+    const needed = readLockFile(path);
+    read.set(path, { changedAt, needed });
+    return needed;
+  };
+  return () => {
+    const noted = databaseTime(place.root);
+    if (noted !== knownAt) {
+      return {
+        refresh: async () => {
+          knownAt = noted;
+          const again = await readCargoDatabase(place.root, waitMs);
+          database = typeof again === 'object' ? again : database;
+        },
+      };
+    }
+    const keep = new KeepSet();
+    for (const cargo of runningCargos()) {
+      if (cargo.cargoHome !== undefined && real(cargo.cargoHome) !== place.root) continue;
+      if (!cargo.lockFiles?.length) return { busy: `cargo (process ${cargo.pid}) is running and may need anything` };
+      for (const path of cargo.lockFiles) {
+        const needed = lockFile(path);
+        if (typeof needed === 'string')
+          return { busy: `cargo (process ${cargo.pid}) is running by a lock file that cannot be read` };
+        keep.add(needed, path);
+      }
+    }
+    return {
+      stays: (item) =>
+        (isNeeded(item, keep) ? 'a cargo that is running needs it' : undefined) ??
+        (database && usedSince(item, database) ? 'it was used meanwhile' : undefined),
+    };
+  };
+}
+
+/** registry/{src,cache}/REGISTRY/NAME or git/{db,checkouts}/NAME[/COMMIT] */
+function isNeeded({ path }: Item, keep: KeepSet): boolean {
+  const [area, , group = '', name = ''] = path.split('/');
+  if (area === 'registry') return keep.crate(name.replace(/\.crate$/, '')) !== undefined;
+  return keep.repository(group, name) !== undefined;
+}
+
+function usedSince({ path, usedAt }: Item, database: CargoDatabase): boolean {
+  const [area, part, ...rest] = path.split('/');
+  const key = rest.join('/');
+  const noted = {
+    src: database.sources,
+    cache: database.crates,
+    db: database.repositories,
+    checkouts: database.checkouts,
+  }[part as 'src'];
+  return area !== undefined && (noted?.get(key)?.usedAt ?? 0) > usedAt;
+}
+
+/** Programs and tests that were built run without any lock, and cargo starts them after it has let go of its own. */
+function targetGuard(place: Place): Guard {
+  const target = place.target ?? place.root;
+  return () => {
+    const all = processes();
+    const user = userOf(target, all);
+    if (user) return { busy: `process ${user.pid}${user.exe ? ` (${user.exe})` : ''} uses it` };
+    const cargo = runningCargos(all).find(
+      ({ targets }) => !targets || targets.some((path) => real(path) === target || isBelow(target, real(path))),
+    );
+    if (cargo) return { busy: `cargo (process ${cargo.pid}) is running and may build there` };
+    return { stays: () => undefined };
+  };
+}
+
+/** Its index is in its memory: to version 0.9 it fails for good when an entry is gone, later it counts wrongly. */
+function sccacheGuard(place: Place): Guard {
+  return async () => {
+    const server = serverOf(place.root);
+    if (server && !(await stopServer(server)))
+      return { busy: `the sccache server (process ${server.pid}) does not stop` };
+    return { stays: () => undefined };
+  };
+}
+
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

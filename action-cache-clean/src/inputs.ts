@@ -1,0 +1,157 @@
+import { duration, read, word, yesOrNo } from '@gbo/shared/fields';
+import { defineInputs } from '@gbo/shared/inputs';
+import { z } from 'zod';
+import { parseAge } from './age.js';
+import { type Amount, parseAmount, parseSize } from './size.js';
+
+/** What has a budget of its own. */
+export const categories = ['registry', 'git', 'target', 'sccache', 'runner'] as const;
+export type Category = (typeof categories)[number];
+
+/** One value for each category, and one for all of them together. */
+export type Limits = Partial<Record<Category | 'all', number>>;
+
+export interface Inputs {
+  dryRun: boolean;
+  /** Absent: cargo's own default. `none` leaves it alone. */
+  cargoHome?: string;
+  /** Globs of target folders; absent: CARGO_TARGET_DIR. */
+  targets?: string[];
+  sccacheDir?: string;
+  runnerDir?: string;
+  /** Bytes. */
+  maxSize: Limits;
+  /** Milliseconds since the last use. */
+  maxAge: Limits;
+  /** Evict only where less than this is free. */
+  freeDisk?: Amount;
+  /** Evict until this is free. */
+  freeDiskUntil?: Amount;
+  /** Nothing that was used less than this many ms ago goes. */
+  minAgeMs: number;
+  /** What a Cargo.lock names: never goes, goes last, or is like any other. */
+  protect: 'locked' | 'last' | 'none';
+  /** Globs; absent: beside the targets and in the workspace. */
+  lockFiles?: string[];
+  /** Whether what a toolchain that is gone has built goes first. */
+  toolchains: 'installed' | 'any';
+  stateDir?: string;
+  /** How long to wait for a lock that a build holds. */
+  waitMs: number;
+}
+
+const HOUR_MS = 60 * 60 * 1000;
+
+const list = z.string().transform((text) =>
+  text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#')),
+);
+
+/** `30d`, or `registry = 10GB, target = 40GB, all = 80GB`, by commas or lines. */
+const limits = (parse: (text: string) => number) =>
+  read((text): Limits => {
+    const found: Limits = {};
+    for (const part of text.split(/[\n,]/).filter((each) => each.trim())) {
+      const [name, value] = part.includes('=') ? (part.split('=', 2) as [string, string]) : ['all', part];
+      const known = ['all', ...categories].find((each) => each === name.trim());
+      if (!known) throw new Error(`${JSON.stringify(name.trim())} is none of all, ${categories.join(', ')}`);
+      if (found[known as Category] !== undefined) throw new Error(`${known} stands there twice`);
+      found[known as Category] = parse(value.trim());
+    }
+    return found;
+  });
+
+const folder = z.string().refine((text) => text === 'none' || /^(~?\/|~$)/.test(text), {
+  error: (issue) => `${JSON.stringify(issue.input)} is not an absolute path`,
+});
+
+const schema = z.object({
+  'dry-run': yesOrNo.meta({ description: 'Say what would go and why; remove nothing.', default: 'false' }),
+  'cargo-home': folder.optional().meta({
+    description: "Cargo's home. Default: `CARGO_HOME`, else `~/.cargo`. `none` leaves it alone.",
+  }),
+  targets: list.optional().meta({
+    description:
+      'Globs of target folders (also build folders), a line each. Only folders that cargo itself has marked are touched. Default: `CARGO_TARGET_DIR`. `none` leaves all alone.',
+  }),
+  'sccache-dir': folder.optional().meta({
+    description: 'Disk cache of sccache. Default: `SCCACHE_DIR`, else `~/.cache/sccache`. `none` leaves it alone.',
+  }),
+  'runner-dir': folder.optional().meta({
+    description:
+      "Where the runner keeps the workspaces of its jobs (`host.workdir_parent`). Default: `~/.cache/act`. `none` leaves it alone. This job's own workspace and those of living processes are never touched.",
+  }),
+  'max-size': limits(parseSize).optional().meta({
+    description:
+      'Bytes that may lie there: one size for all together, or by category, by commas or lines: `registry = 10GB, git = 5GB, target = 40GB, sccache = 20GB, runner = 5GB, all = 60GB`. Default: no limit.',
+  }),
+  'max-age': limits(parseAge).meta({
+    description: 'What was not used for this long goes; spelt like `max-size`.',
+    default: '30d, runner = 1d',
+  }),
+  'free-disk': read(parseAmount).optional().meta({
+    description:
+      'Evict only when less than this is free on the disk, such as `20GB` or `15%`, and then until `free-disk-until` is free, beyond the limits above if need be. Broken things are mended in any case.',
+  }),
+  'free-disk-until': read(parseAmount).optional().meta({ description: 'See `free-disk`. Default: the same.' }),
+  'min-age': read(parseAge)
+    .refine((age) => age >= HOUR_MS, { error: 'it must be at least 1h: builds tell cargo late what they use' })
+    .meta({ description: 'What was used more recently than this never goes, whatever the limits.', default: '1h' }),
+  protect: word(['last', 'locked', 'none']).meta({
+    description:
+      'What a Cargo.lock names: `last` evicts it after everything else and never for its age; `locked` never evicts it; `none` treats it like the rest.',
+    default: 'last',
+  }),
+  'lock-files': list.optional().meta({
+    description:
+      'Globs of the Cargo.lock files that `protect` is about, a line each. Default: beside every target folder and in the workspace; those of earlier runs are remembered for 30 days.',
+  }),
+  toolchains: word(['installed', 'any']).meta({
+    description:
+      'installed: what was built by a toolchain that is no longer installed goes first, whatever its age. any: toolchains are not looked at.',
+    default: 'installed',
+  }),
+  'state-dir': folder.optional().meta({
+    description: 'Where the trend and the remembered lock files are kept. Default: `~/.cache/gbo-cache-clean`.',
+  }),
+  wait: duration.meta({
+    description: 'How long to wait for a lock that a build holds, for each place.',
+    default: '60s',
+  }),
+});
+
+/** Everything a user may write under `with:`, and what the rooms get from it. */
+export const inputs = defineInputs(schema, (values, problem): Inputs => {
+  if (values['free-disk-until'] && !values['free-disk']) problem('input free-disk-until needs free-disk');
+  if (!untilIsMore(values['free-disk'], values['free-disk-until']))
+    problem('input free-disk-until is less than free-disk');
+  for (const [name, age] of Object.entries(values['max-age'])) {
+    if (age < values['min-age']) problem(`input max-age: ${name} is shorter than min-age`);
+  }
+  return {
+    dryRun: values['dry-run'],
+    cargoHome: values['cargo-home'],
+    targets: values.targets,
+    sccacheDir: values['sccache-dir'],
+    runnerDir: values['runner-dir'],
+    maxSize: values['max-size'] ?? {},
+    maxAge: values['max-age'],
+    freeDisk: values['free-disk'],
+    freeDiskUntil: values['free-disk-until'] ?? values['free-disk'],
+    minAgeMs: values['min-age'],
+    protect: values.protect,
+    lockFiles: values['lock-files'],
+    toolchains: values.toolchains,
+    stateDir: values['state-dir'],
+    waitMs: values.wait,
+  };
+});
+
+function untilIsMore(below: Amount | undefined, until: Amount | undefined): boolean {
+  if (!below || !until) return true;
+  if ('bytes' in below && 'bytes' in until) return until.bytes >= below.bytes;
+  if ('percent' in below && 'percent' in until) return until.percent >= below.percent;
+  return true; // which is more depends on the disk
+}

@@ -1,0 +1,193 @@
+import { formatBytes } from '@gbo/shared/bytes';
+import { formatDuration } from '@gbo/shared/duration';
+import type { LogGroup } from '@gbo/shared/log';
+import { literal, markdownTable, type Report, textTable } from '@gbo/shared/report';
+import type { Facts, Item, SccacheStats } from './facts.js';
+import type { Outcome } from './outcome.js';
+import type { Plan } from './plan.js';
+
+/** The outputs of the action and what each holds. */
+export const outputs = {
+  result: 'cleaned, nothing-to-do, dry-run, or busy (everything that was to go was in use).',
+  freed: 'Bytes given back to the disk.',
+  planned: 'Bytes that were to go.',
+  report: 'Everything as one JSON object: categories, victims, what stayed and why, disks, sccache, trend.',
+};
+
+/** Victims that are named one by one. */
+const TOP = 20;
+
+/** What the run has to say at its end. Pure. */
+export function report(facts: Facts, plan: Plan, outcome: Outcome | undefined, ms: number): Report {
+  const planned = sum(plan.victims.map(({ item }) => item.bytes));
+  const freed = outcome ? outcome.swept + sum(outcome.places.map(({ bytes }) => bytes)) : 0;
+  const result = resultOf(plan, outcome, freed);
+  const table = budgetTable(facts, plan, outcome);
+  const top = [...plan.victims].sort((a, b) => b.item.bytes - a.item.bytes).slice(0, TOP);
+  const victims = textTable(
+    ['bytes', 'what', 'why'],
+    top.map(({ item, reason }) => [formatBytes(item.bytes), nameOf(item), shown(reason)]),
+  );
+  const stayed = stayedLines(outcome);
+  const notes = [...plan.warnings.map((text) => `Warning: ${text}`), ...plan.notes, ...facts.notes].map(shown);
+  const disks = diskLines(facts, outcome, freed);
+  const groups: LogGroup[] = [
+    {
+      title: `${formatBytes(sum(facts.items.map(({ bytes }) => bytes)))} in ${facts.items.length} things`,
+      lines: textTable(table.head, table.rows),
+    },
+    ...(top.length > 0 ? [{ title: `${plan.victims.length} to go, the largest`, lines: victims }] : []),
+    ...(facts.skipped.length > 0 ? [{ title: 'Left alone', lines: facts.skipped.map(shown) }] : []),
+    ...(stayed.length > 0 ? [{ title: 'Stayed after all', lines: stayed }] : []),
+    ...(outcome?.problems.length ? [{ title: 'Problems', lines: outcome.problems.map(shown) }] : []),
+    ...(notes.length > 0 ? [{ title: 'Notes', lines: notes }] : []),
+    {
+      title: `Result: ${result}`,
+      lines: [...disks, ...sccacheLines(facts.sccache), ...trendLines(facts, freed), `${formatDuration(ms)}.`],
+    },
+  ];
+  return {
+    failed: outcome?.cancelled
+      ? `${outcome.cancelled} What was moved out is deleted; the rest is as it was.`
+      : undefined,
+    outputs: {
+      result,
+      freed: String(freed),
+      planned: String(planned),
+      report: JSON.stringify(data(facts, plan, outcome, { result, planned, freed, ms })),
+    },
+    log: groups,
+    summary: [
+      `### cache-clean: ${result}`,
+      markdownTable(table.head, table.rows),
+      ...[...disks, ...sccacheLines(facts.sccache), ...trendLines(facts, freed), ...stayed, ...notes].map(
+        (line) => `- ${literal(line)}`,
+      ),
+    ].join('\n\n'),
+  };
+}
+
+function resultOf(plan: Plan, outcome: Outcome | undefined, freed: number): string {
+  if (!outcome) return 'dry-run';
+  if (plan.victims.length === 0 && outcome.swept === 0) return 'nothing-to-do';
+  const moved = sum(outcome.places.map(({ moved }) => moved.length));
+  return moved === 0 && freed === 0 ? 'busy' : 'cleaned';
+}
+
+/** Names of files may hold anything, and must stay on their line. */
+function shown(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (character) => {
+    const short = JSON.stringify(character).slice(1, -1);
+    return short.startsWith('\\') ? short : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+function budgetTable(facts: Facts, plan: Plan, outcome: Outcome | undefined): { head: string[]; rows: string[][] } {
+  const head = ['what', 'things', 'now', 'limit', outcome ? 'went' : 'would go', 'left'];
+  const gone = outcome ? outcome.places.flatMap(({ moved }) => moved) : plan.victims.map(({ item }) => item);
+  const rows = plan.budgets.map(({ name, bytes, limit }) => {
+    const disk = facts.disks.find(({ path }) => path === name);
+    const has = (item: Item) => (disk ? item.place.device === disk.device : name === 'all' || item.category === name);
+    const goes = sum(gone.filter(has).map((item) => item.bytes));
+    return [
+      disk ? shown(`disk of ${name}`) : name,
+      String(facts.items.filter(has).length),
+      formatBytes(bytes),
+      limit === undefined ? '-' : formatBytes(Math.max(0, limit)),
+      formatBytes(goes),
+      formatBytes(Math.max(0, bytes - goes)),
+    ];
+  });
+  return { head, rows };
+}
+
+/** A unit is called by its fingerprint. */
+function nameOf({ place, path }: Item): string {
+  return shown(`${place.root}/${path.replace('.fingerprint/', '')}`);
+}
+
+function stayedLines(outcome: Outcome | undefined): string[] {
+  return (outcome?.places ?? []).flatMap(({ place, stayed }) =>
+    [...stayed].map(([reason, count]) => shown(`${place}: ${count} ${count === 1 ? 'thing' : 'things'}, ${reason}`)),
+  );
+}
+
+function diskLines(facts: Facts, outcome: Outcome | undefined, freed: number): string[] {
+  if (!outcome)
+    return facts.disks.map(({ path, free, total }) =>
+      shown(`Free on the disk of ${path}: ${formatBytes(free)} of ${formatBytes(total)}.`),
+    );
+  const gained = sum(outcome.disks.map(({ free }, index) => free - (facts.disks[index]?.free ?? 0)));
+  const lines = [
+    `Given back: ${formatBytes(freed)} of files${outcome.swept > 0 ? `, ${formatBytes(outcome.swept)} of them from an earlier run's trash` : ''}; more free than before: ${formatBytes(Math.max(0, gained))}.`,
+    ...outcome.disks.map(({ path, free, total }) =>
+      shown(`Free on the disk of ${path}: ${formatBytes(free)} of ${formatBytes(total)}.`),
+    ),
+  ];
+  // A few MiB are what others write meanwhile.
+  if (freed - gained > Math.max(64 * 1024 * 1024, freed / 10)) {
+    lines.push('Much of it is not free yet: snapshots hold it, or others wrote meanwhile.');
+  }
+  if (outcome.longestLockMs > 0)
+    lines.push(`Cargo's locks were held for ${formatDuration(outcome.longestLockMs)} at most at a stretch.`);
+  return lines;
+}
+
+function sccacheLines(stats: SccacheStats | undefined): string[] {
+  if (!stats) return [];
+  const all = stats.hits + stats.misses;
+  const rate =
+    all > 0
+      ? `${Math.round((100 * stats.hits) / all)} % hits of ${all} since its server was started`
+      : 'no requests yet';
+  return [shown(`${stats.version}: ${rate}.`)];
+}
+
+function trendLines({ earlier, items }: Facts, freed: number): string[] {
+  const last = earlier.runs.at(-1);
+  if (!last) return [];
+  const total = sum(items.map(({ bytes }) => bytes));
+  const before = sum(Object.values(last.sizes)) - last.freed;
+  const days = new Set(earlier.runs.map(({ at }) => Math.floor(at / 86_400_000))).size;
+  const grown = total - before;
+  return [
+    `Since the last run: ${grown >= 0 ? 'grown' : 'shrunk'} by ${formatBytes(Math.abs(grown))}. Freed in ${earlier.runs.length + 1} runs on ${days} days: ${formatBytes(sum(earlier.runs.map((run) => run.freed)) + freed)}.`,
+  ];
+}
+
+function data(
+  facts: Facts,
+  plan: Plan,
+  outcome: Outcome | undefined,
+  figures: { result: string; planned: number; freed: number; ms: number },
+) {
+  return {
+    ...figures,
+    budgets: plan.budgets,
+    victims: plan.victims.slice(0, 1000).map(({ item, reason }) => ({
+      path: `${item.place.root}/${item.path}`,
+      kind: item.kind,
+      bytes: item.bytes,
+      usedAt: new Date(item.usedAt).toISOString(),
+      reason,
+    })),
+    victimCount: plan.victims.length,
+    places: outcome?.places.map((place) => ({
+      ...place,
+      moved: place.moved.length,
+      stayed: Object.fromEntries(place.stayed),
+    })),
+    skipped: facts.skipped,
+    warnings: plan.warnings,
+    notes: [...plan.notes, ...facts.notes],
+    problems: outcome?.problems ?? [],
+    longestLockMs: outcome?.longestLockMs,
+    disks: { before: facts.disks, after: outcome?.disks },
+    sccache: facts.sccache,
+    lockFiles: facts.lockFiles,
+  };
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}

@@ -1,0 +1,95 @@
+import { lstatSync, readFileSync, realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, normalize } from 'node:path';
+import { ExpectedError, messageOf } from '@gbo/shared/errors';
+import { isBelow } from './mounts.js';
+
+/** Folders whose loss nobody would forgive: neither they nor what contains them is ever a cache. */
+const sacred = [
+  '/bin',
+  '/boot',
+  '/dev',
+  '/etc',
+  '/home',
+  '/lib',
+  '/opt',
+  '/proc',
+  '/root',
+  '/run',
+  '/sbin',
+  '/srv',
+  '/sys',
+  '/tmp',
+  '/usr',
+  '/var',
+];
+
+export interface Surroundings {
+  home: string;
+  /** This job's own. */
+  workspace?: string;
+}
+
+/** An empty variable is none: `CARGO_HOME= cargo clean` once deleted projects. */
+export function surroundings(env: NodeJS.ProcessEnv): Surroundings {
+  return { home: env.HOME || homedir(), workspace: env.GITHUB_WORKSPACE || undefined };
+}
+
+export function expandHome(path: string, { home }: Surroundings): string {
+  return path === '~' || path.startsWith('~/') ? join(home, path.slice(1)) : path;
+}
+
+/**
+ * The real path of a folder that may be cleaned; undefined when there is none.
+ *
+ * @throws ExpectedError when it is a folder that is no cache by its place alone, whatever is in it
+ */
+export function cacheFolder(what: string, given: string, around: Surroundings): string | undefined {
+  const path = normalize(expandHome(given, around));
+  let real: string;
+  try {
+    real = realpathSync(path);
+    if (!lstatSync(real).isDirectory()) throw new Error('it is not a folder');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new ExpectedError(`${what} ${path} cannot be used: ${messageOf(error)}.`, 'Nothing was touched.', '');
+  }
+  const problem = whyNoCache(real, around);
+  if (!problem) return real;
+  throw new ExpectedError(`${what} ${path} is no cache: ${problem}.`, 'Nothing was touched.', `Correct ${what}.`);
+}
+
+/** Why a folder can be no cache, by its place; undefined when it can. `real` is a real path. */
+export function whyNoCache(real: string, around: Surroundings): string | undefined {
+  const real_ = (path: string | undefined): string | undefined => {
+    try {
+      return path ? realpathSync(path) : undefined;
+    } catch {
+      return path;
+    }
+  };
+  const home = real_(around.home);
+  const workspace = real_(around.workspace);
+  if (real === '/' || sacred.includes(real)) return 'it belongs to the system';
+  if (home && (real === home || isBelow(home, real))) return 'it is the home folder, or contains it';
+  if (workspace && (real === workspace || isBelow(workspace, real)))
+    return "it is this job's workspace, or contains it";
+  return undefined;
+}
+
+/** First bytes of a CACHEDIR.TAG, from https://bford.info/cachedir/. */
+const SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
+
+/** Whether cargo made this folder as a target: it carries cargo's tag, and cargo's note about the compiler. */
+export function isTarget(folder: string): boolean {
+  try {
+    const tag = join(folder, 'CACHEDIR.TAG');
+    return (
+      lstatSync(tag).isFile() &&
+      readFileSync(tag, 'utf8').startsWith(SIGNATURE) &&
+      lstatSync(join(folder, '.rustc_info.json')).isFile()
+    );
+  } catch {
+    return false;
+  }
+}

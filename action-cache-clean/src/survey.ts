@@ -1,0 +1,300 @@
+import { realpathSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ExpectedError } from '@gbo/shared/errors';
+import { glob, isDynamicPattern } from 'tinyglobby';
+import { databaseTime, mutateLock, packageLock, readCargoDatabase } from './cargo-database.js';
+import { surveyCargoHome } from './cargo-home.js';
+import { foldersIn, namesIn, statOf } from './disk-usage.js';
+import type { Disk, Facts, Item, Place } from './facts.js';
+import type { Inputs } from './inputs.js';
+import { KeepSet, readLockFile } from './lock-files.js';
+import { isBelow, type Mount, mountsBelow, readMounts, recordsAccess } from './mounts.js';
+import { processes } from './processes.js';
+import { cacheFolder, expandHome, isTarget, type Surroundings, surroundings, whyNoCache } from './roots.js';
+import { surveyRunner } from './runner.js';
+import { serverOf, statsOf, surveySccache } from './sccache.js';
+import { readState, remember } from './state.js';
+import { profilesOf, surveyProfile } from './target.js';
+import { compilerNumbers } from './toolchains.js';
+
+/** Everything that must be known, read once. Writes nothing. @throws ExpectedError for folders that are no caches */
+export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Facts> {
+  return new Survey(inputs, env).run();
+}
+
+/** Where the trend and the remembered lock files are. */
+export function stateDir(inputs: Inputs, env: NodeJS.ProcessEnv): string {
+  const around = surroundings(env);
+  return expandHome(inputs.stateDir ?? '~/.cache/gbo-cache-clean', around);
+}
+
+class Survey {
+  readonly #inputs: Inputs;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #around: Surroundings;
+  readonly #mounts: Mount[];
+  readonly #facts: Facts;
+
+  constructor(inputs: Inputs, env: NodeJS.ProcessEnv) {
+    this.#inputs = inputs;
+    this.#env = env;
+    this.#around = surroundings(env);
+    this.#mounts = readMounts();
+    const now = Date.now();
+    const { state, note } = readState(stateDir(inputs, env), now);
+    this.#facts = {
+      now,
+      items: [],
+      places: [],
+      disks: [],
+      skipped: [],
+      notes: note ? [note] : [],
+      lockFiles: [],
+      trash: [],
+      workspace: this.#around.workspace && realpathOr(this.#around.workspace),
+      earlier: state,
+    };
+  }
+
+  async run(): Promise<Facts> {
+    const { cargoHome, sccacheDir, runnerDir } = this.#inputs;
+    // All folders are judged before any of them is read: one that is wrong says that nothing was touched.
+    const home = this.#folder('cargo-home', cargoHome, this.#env.CARGO_HOME || '~/.cargo');
+    if (home && !looksLikeCargoHome(home)) {
+      if (cargoHome)
+        throw new ExpectedError(
+          `cargo-home ${home} is no home of cargo: it has neither registry nor git.`,
+          'Nothing was touched.',
+          'Correct cargo-home.',
+        );
+    }
+    const sccache = this.#folder('sccache-dir', sccacheDir, this.#env.SCCACHE_DIR || '~/.cache/sccache');
+    const runner = this.#folder('runner-dir', runnerDir, '~/.cache/act');
+    const caches = [home, sccache, runner].filter((path): path is string => path !== undefined);
+    const targets = await this.#targets(caches);
+    const keep = await this.#keepSet(targets, runner);
+    if (home && looksLikeCargoHome(home)) await this.#cargoHome(home, keep);
+    await this.#targetItems(targets);
+    if (sccache) await this.#sccache(sccache, home);
+    if (runner) this.#runner(runner);
+    this.#leaveMountsAlone();
+    this.#disks();
+    this.#trash();
+    return this.#facts;
+  }
+
+  #folder(name: string, given: string | undefined, otherwise: string): string | undefined {
+    if (given === 'none') return undefined;
+    const folder = cacheFolder(name, given ?? otherwise, this.#around);
+    if (!folder && given) this.#facts.notes.push(`${name} ${given} is not there.`);
+    return folder;
+  }
+
+  async #targets(caches: string[]): Promise<string[]> {
+    const given = this.#inputs.targets ?? [this.#env.CARGO_TARGET_DIR].filter((path): path is string => Boolean(path));
+    if (given.includes('none')) return [];
+    const patterns = given.map((pattern) => expandHome(pattern, this.#around).replace(/\/+$/, ''));
+    for (const pattern of patterns) {
+      if (!/^\/[^/]/.test(pattern)) {
+        throw new ExpectedError(
+          `targets: ${JSON.stringify(pattern)} is not an absolute path or glob.`,
+          'Nothing was touched.',
+          'Write it out from the root, such as /srv/target/*.',
+        );
+      }
+    }
+    const found = new Set<string>();
+    for (const pattern of patterns) {
+      const stat = isDynamicPattern(pattern) ? undefined : statOf(pattern);
+      if (stat?.isSymbolicLink()) this.#skip(pattern, 'it is a symbolic link; name the folder that it leads to');
+      const paths = isDynamicPattern(pattern)
+        ? await glob(pattern, {
+            cwd: '/',
+            absolute: true,
+            onlyDirectories: true,
+            followSymbolicLinks: false,
+            expandDirectories: false,
+            dot: true,
+          })
+        : stat?.isDirectory()
+          ? [pattern]
+          : [];
+      for (const path of paths) found.add(realpathOr(path.replace(/\/+$/, '')));
+      if (paths.length === 0 && !stat?.isSymbolicLink()) this.#facts.notes.push(`targets: there is no ${pattern}.`);
+    }
+    return [...found].filter((target) => {
+      const problem =
+        whyNoCache(target, this.#around) ??
+        (isTarget(target) ? undefined : 'cargo has not marked it as a target (CACHEDIR.TAG and .rustc_info.json)') ??
+        caches
+          .filter((cache) => target === cache || isBelow(target, cache) || isBelow(cache, target))
+          .map((cache) => `it lies in ${cache}, or the other way round`)[0];
+      if (problem) this.#skip(target, problem);
+      return !problem;
+    });
+  }
+
+  async #keepSet(targets: string[], runner: string | undefined): Promise<KeepSet> {
+    const keep = new KeepSet();
+    const { lockFiles, protect } = this.#inputs;
+    if (protect === 'none') return keep;
+    const { earlier } = this.#facts;
+    for (const { path, crates, commits } of Object.values(earlier.locks)) {
+      keep.add({ crates: new Set(crates), commits: new Set(commits) }, path);
+    }
+    const here = this.#around.workspace;
+    const globs = (lockFiles ?? []).map((pattern) => expandHome(pattern, this.#around));
+    const paths = lockFiles
+      ? await glob(globs, { cwd: '/', absolute: true, followSymbolicLinks: false, expandDirectories: false, dot: true })
+      : [
+          ...targets.map((target) => join(dirname(target), 'Cargo.lock')),
+          ...[here, ...foldersIn(runner ?? '').map((name) => join(runner ?? '', name, 'hostexecutor'))]
+            .filter((folder): folder is string => Boolean(folder))
+            .flatMap((folder) => [folder, ...foldersIn(folder).map((name) => join(folder, name))])
+            .map((folder) => join(folder, 'Cargo.lock')),
+        ].filter((path) => statOf(path)?.isFile());
+    for (const path of new Set(paths)) {
+      const needed = readLockFile(path);
+      if (typeof needed === 'string') {
+        // Unread, it may need anything: where people asked for protection, that is no reason to go on.
+        if (protect === 'locked')
+          throw new ExpectedError(
+            `The lock file ${path} cannot be read: ${needed}.`,
+            'Nothing was touched.',
+            'Mend it, or leave it out of lock-files.',
+          );
+        this.#skip(path, `it cannot be read: ${needed}`);
+        continue;
+      }
+      keep.add(needed, path);
+      const [hash, lock] = remember(path, needed, this.#facts.now);
+      earlier.locks[hash] = lock;
+      this.#facts.lockFiles.push(path);
+    }
+    if (lockFiles && paths.length === 0) {
+      const text = `lock-files: nothing matches ${lockFiles.join(', ')}.`;
+      if (protect === 'locked')
+        throw new ExpectedError(text, 'Nothing was touched.', 'Correct lock-files, or choose protect: last.');
+      this.#facts.notes.push(text);
+    }
+    return keep;
+  }
+
+  async #cargoHome(root: string, keep: KeepSet): Promise<void> {
+    const place: Place = {
+      kind: 'cargo-home',
+      root,
+      locks: [mutateLock(root), packageLock(root)],
+      trash: join(root, '.gbo-trash'),
+      device: statOf(root)?.dev ?? 0,
+    };
+    this.#facts.places.push(place);
+    this.#facts.cargoHome = root;
+    this.#facts.databaseAt = databaseTime(root);
+    const database = await readCargoDatabase(root, this.#inputs.waitMs);
+    if (typeof database === 'string') this.#facts.notes.push(`${database}; sizes and times are read from the files.`);
+    const known = typeof database === 'string' ? undefined : database;
+    this.#facts.items.push(...surveyCargoHome(place, known, keep, recordsAccess(this.#mounts, root)));
+  }
+
+  async #targetItems(targets: string[]): Promise<void> {
+    if (targets.length === 0) return;
+    const compilers =
+      this.#inputs.toolchains === 'installed' ? await compilerNumbers(this.#env, this.#around.home) : undefined;
+    if (this.#inputs.toolchains === 'installed' && !compilers) {
+      this.#facts.notes.push(
+        'Which toolchains are installed could not be told: what they built is judged by its age alone.',
+      );
+    }
+    for (const target of targets) {
+      const readsLeaveTraces = recordsAccess(this.#mounts, target);
+      if (!readsLeaveTraces)
+        this.#facts.notes.push(
+          `${target} is mounted without access times: what was built once and only read since counts as old.`,
+        );
+      for (const place of profilesOf(target, statOf(target)?.dev ?? 0)) {
+        this.#facts.places.push(place);
+        this.#facts.items.push(...surveyProfile(place, { readsLeaveTraces, compilers }));
+      }
+    }
+  }
+
+  async #sccache(root: string, home: string | undefined): Promise<void> {
+    const place: Place = {
+      kind: 'sccache',
+      root,
+      locks: home ? [mutateLock(home)] : [],
+      trash: '',
+      device: statOf(root)?.dev ?? 0,
+    };
+    this.#facts.places.push(place);
+    this.#facts.items.push(...surveySccache(place));
+    const server = serverOf(root);
+    if (server) this.#facts.sccache = await statsOf(server);
+  }
+
+  #runner(root: string): void {
+    const place: Place = {
+      kind: 'runner',
+      root,
+      locks: [],
+      trash: join(root, '.gbo-trash'),
+      device: statOf(root)?.dev ?? 0,
+    };
+    this.#facts.places.push(place);
+    this.#facts.items.push(...surveyRunner(place, this.#facts.workspace, processes()));
+  }
+
+  /** What is mounted inside a cache is somebody's, even from the same disk. */
+  #leaveMountsAlone(): void {
+    const mounts = new Map(this.#facts.places.map(({ root }) => [root, mountsBelow(this.#mounts, root)]));
+    if ([...mounts.values()].every((points) => points.length === 0)) return;
+    this.#facts.items = this.#facts.items.filter((item) => {
+      const mount = pathsOf(item)
+        .flatMap((path) =>
+          (mounts.get(item.place.root) ?? []).filter(
+            (point) => point === path || isBelow(point, path) || isBelow(path, point),
+          ),
+        )
+        .at(0);
+      if (mount) this.#skip(join(item.place.root, item.path), `something is mounted at ${mount}`);
+      return !mount;
+    });
+  }
+
+  #disks(): void {
+    const disks = new Map<number, Disk>();
+    for (const { device, root } of this.#facts.places) {
+      if (disks.has(device)) continue;
+      const { bavail, blocks, bsize } = statfsSync(root);
+      disks.set(device, { device, path: root, free: bavail * bsize, total: blocks * bsize });
+    }
+    this.#facts.disks = [...disks.values()];
+  }
+
+  #trash(): void {
+    const folders = new Set(this.#facts.places.map(({ trash }) => trash).filter(Boolean));
+    this.#facts.trash = [...folders].filter((folder) => statOf(folder)?.isDirectory());
+  }
+
+  #skip(path: string, reason: string): void {
+    this.#facts.skipped.push(`${path}: ${reason}`);
+  }
+}
+
+/** Every path of a thing, absolute. */
+export function pathsOf({ place, path, also = [] }: Item): string[] {
+  return [path, ...also].map((each) => join(place.root, each));
+}
+
+function looksLikeCargoHome(folder: string): boolean {
+  return namesIn(folder).some((name) => ['registry', 'git', '.package-cache'].includes(name));
+}
+
+function realpathOr(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { blocks, diskUsage, entriesIn, foldersIn, type Seen, statOf } from './disk-usage.js';
+import type { Item, Kind, Place } from './facts.js';
+
+/** The locks of a profile, in the order in which cargo takes them: to 1.95 the first alone, later all three. */
+const lockNames = ['.cargo-build-lock', '.cargo-lock', '.cargo-artifact-lock'];
+
+/** Hash of a unit at the end of a name: `serde-0a1b2c3d4e5f6071.d`. */
+const HASH = /-([0-9a-f]{16})(?:\.|$)/;
+
+/** The profiles of a target: those beside its tag and those of each platform it was built for. */
+export function profilesOf(target: string, device: number): Place[] {
+  const candidates = foldersIn(target).flatMap((name) => [
+    name,
+    ...foldersIn(join(target, name)).map((inner) => `${name}/${inner}`),
+  ]);
+  return candidates
+    .filter((name) => isProfile(join(target, name)))
+    .map((name) => ({
+      kind: 'target',
+      root: join(target, name),
+      locks: lockNames.map((lock) => join(target, name, lock)).filter((path) => statOf(path)),
+      trash: join(target, '.gbo-trash'),
+      device,
+      target,
+    }));
+}
+
+/** `.fingerprint` until cargo 1.99; after that a lock beside `build`. */
+function isProfile(folder: string): boolean {
+  const has = (name: string) => statOf(join(folder, name)) !== undefined;
+  return has('.fingerprint') || (has('build') && lockNames.some(has));
+}
+
+export interface TargetOptions {
+  /** Whether reading leaves a trace in access times: then a unit that was fresh in a build is a used one. */
+  readsLeaveTraces: boolean;
+  /** Numbers of the compilers that are installed; absent: not looked at. */
+  compilers?: Set<string>;
+}
+
+/** Units and incremental folders of one profile. Folder times say nothing: they stand still while files in them change. */
+export function surveyProfile(place: Place, options: TargetOptions): Item[] {
+  const seen: Seen = new Set();
+  const units = new Map<string, Unit>();
+  const unit = (hash: string): Unit => {
+    const known = units.get(hash);
+    if (known) return known;
+    const made = { paths: [], bytes: 0, usedAt: 0, gone: false };
+    units.set(hash, made);
+    return made;
+  };
+  const links = new Map<string, Unit>();
+  fingerprints(place, options, unit, seen);
+  newUnits(place, options, unit, seen);
+  outputs(place, unit, seen, links);
+  uplifted(place, links);
+  return [...[...units.values()].map((each) => itemOf(place, each)), ...incremental(place, seen)];
+}
+
+interface Unit {
+  /** Its fingerprint first: without that, cargo takes nothing of it for fresh. */
+  paths: string[];
+  bytes: number;
+  usedAt: number;
+  gone: boolean;
+}
+
+function itemOf(place: Place, { paths, bytes, usedAt, gone }: Unit): Item {
+  const [path = '', ...also] = paths;
+  const changedAt = statOf(join(place.root, path))?.ctimeMs ?? 0;
+  const kind: Kind = gone ? 'gone-toolchain' : 'unit';
+  return { place, category: 'target', kind, path, also, bytes, usedAt, changedAt };
+}
+
+/** Cargo reads these files of every unit in every build, even when there is nothing to do. */
+function fingerprints(place: Place, options: TargetOptions, unit: (hash: string) => Unit, seen: Seen): void {
+  for (const name of foldersIn(join(place.root, '.fingerprint'))) {
+    const hash = HASH.exec(name)?.[1];
+    if (hash) addFingerprint(place, `.fingerprint/${name}`, `.fingerprint/${name}`, unit(hash), options, seen);
+  }
+}
+
+/** The layout of cargo 1.100: build/<package>/<hash>/{fingerprint,out,run}. */
+function newUnits(place: Place, options: TargetOptions, unit: (hash: string) => Unit, seen: Seen): void {
+  for (const name of foldersIn(join(place.root, 'build'))) {
+    if (HASH.test(name)) continue; // a build script of the old layout
+    for (const hash of foldersIn(join(place.root, 'build', name)).filter((each) => /^[0-9a-f]{16}$/.test(each))) {
+      const path = `build/${name}/${hash}`;
+      const made = unit(`${name}/${hash}`);
+      addFingerprint(place, path, `${path}/fingerprint`, made, options, seen);
+      const rest = diskUsage(join(place.root, path), seen);
+      made.bytes += rest.bytes;
+      made.usedAt = Math.max(made.usedAt, rest.newest);
+    }
+  }
+}
+
+function addFingerprint(
+  place: Place,
+  path: string,
+  folder: string,
+  unit: Unit,
+  options: TargetOptions,
+  seen: Seen,
+): void {
+  unit.paths.push(path);
+  unit.bytes += own(place, folder);
+  for (const { name } of entriesIn(join(place.root, folder))) {
+    const file = join(place.root, folder, name);
+    const stat = statOf(file);
+    if (!stat) continue;
+    if (stat.nlink === 1) unit.bytes += blocks(stat);
+    else unit.bytes += diskUsage(file, seen).bytes;
+    unit.usedAt = Math.max(unit.usedAt, stat.mtimeMs, options.readsLeaveTraces ? stat.atimeMs : 0);
+    if (options.compilers && name.endsWith('.json')) unit.gone ||= isByAnother(file, options.compilers);
+  }
+}
+
+/** A folder's own blocks. */
+function own(place: Place, folder: string): number {
+  const stat = statOf(join(place.root, folder));
+  return stat ? blocks(stat) : 0;
+}
+
+/** 0 is written where the compiler does not matter. The number has 64 bits, so it is compared as text. */
+function isByAnother(file: string, compilers: Set<string>): boolean {
+  try {
+    const compiler = /"rustc":(\d+)/.exec(readFileSync(file, 'latin1'))?.[1];
+    return compiler !== undefined && compiler !== '0' && !compilers.has(compiler);
+  } catch {
+    return false;
+  }
+}
+
+function outputs(place: Place, unit: (hash: string) => Unit, seen: Seen, links: Map<string, Unit>): void {
+  for (const folder of ['deps', 'build', 'examples']) {
+    for (const { name } of entriesIn(join(place.root, folder))) {
+      const hash = HASH.exec(name)?.[1];
+      if (!hash) continue;
+      const path = `${folder}/${name}`;
+      const stat = statOf(join(place.root, path));
+      if (!stat) continue;
+      const of = unit(hash);
+      of.paths.push(path);
+      const usage = diskUsage(join(place.root, path), seen);
+      of.bytes += usage.bytes;
+      of.usedAt = Math.max(of.usedAt, usage.newest);
+      if (stat.nlink > 1 && stat.isFile()) links.set(`${stat.dev}:${stat.ino}`, of);
+    }
+  }
+}
+
+/** Programs stand in the profile's folder under a second name: with that left there, nothing would be freed. */
+function uplifted(place: Place, links: Map<string, Unit>): void {
+  for (const folder of ['', 'examples']) {
+    for (const entry of entriesIn(join(place.root, folder))) {
+      if (!entry.isFile() || HASH.test(entry.name)) continue;
+      const path = folder ? `${folder}/${entry.name}` : entry.name;
+      const stat = statOf(join(place.root, path));
+      if (stat && stat.nlink > 1) links.get(`${stat.dev}:${stat.ino}`)?.paths.push(path);
+    }
+  }
+}
+
+function incremental(place: Place, seen: Seen): Item[] {
+  return foldersIn(join(place.root, 'incremental')).flatMap((name) => {
+    const path = `incremental/${name}`;
+    const stat = statOf(join(place.root, path));
+    if (!stat) return [];
+    const { bytes, newest } = diskUsage(join(place.root, path), seen);
+    return [{ place, category: 'target', kind: 'incremental', path, bytes, usedAt: newest, changedAt: stat.ctimeMs }];
+  });
+}

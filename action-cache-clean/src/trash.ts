@@ -1,0 +1,114 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '@gbo/shared/errors';
+import pLimit from 'p-limit';
+import { blocks, namesIn, statOf } from './disk-usage.js';
+import { mountsBelow, readMounts } from './mounts.js';
+
+/** Deleting waits for the disk's journal, so some at a time are faster; on two cores more than these are not. */
+const AT_ONCE = 4;
+
+/** A folder on the same file system, to which things are moved in no time and from which they are deleted in peace. */
+export class Trash {
+  readonly #folder: string;
+  readonly #own: string;
+  #count = 0;
+
+  /** @throws when it cannot be made: read-only, no permission, no space */
+  constructor(folder: string, run: string) {
+    this.#folder = folder;
+    this.#own = join(folder, run);
+    mkdirSync(this.#own, { recursive: true, mode: 0o700 });
+  }
+
+  /** Atomic: afterwards `path` is either there as it was, or gone. */
+  take(path: string): void {
+    renameSync(path, join(this.#own, String(this.#count)));
+    this.#count += 1;
+  }
+
+  /** Deletes what was taken. */
+  async empty(): Promise<Emptied> {
+    const emptied = await remove(this.#own);
+    removeIfEmpty(this.#folder);
+    return emptied;
+  }
+}
+
+export interface Emptied {
+  /** Given back to the disk: blocks of files that have no other name left. */
+  bytes: number;
+  /** What could not be deleted, as sentences. */
+  problems: string[];
+}
+
+/** Deletes what earlier runs moved here and did not get to delete. */
+export async function sweep(folder: string): Promise<Emptied> {
+  const all = await Promise.all(namesIn(folder).map((name) => remove(join(folder, name))));
+  removeIfEmpty(folder);
+  return { bytes: all.reduce((sum, { bytes }) => sum + bytes, 0), problems: all.flatMap(({ problems }) => problems) };
+}
+
+async function remove(folder: string): Promise<Emptied> {
+  // Whatever was mounted in there went along with its folder, and is still somebody's.
+  const [mount] = existsSync(folder) ? mountsBelow(readMounts(), folder) : [];
+  if (mount) return { bytes: 0, problems: [`${folder} was left there: something is mounted at ${mount}`] };
+  const bytes = givenBack(folder);
+  const limit = pLimit(AT_ONCE);
+  const problems: string[] = [];
+  const deletions = pieces(folder).map((path) =>
+    limit(() =>
+      rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+        problems.push(`${path} could not be deleted: ${messageOf(error)}`);
+      }),
+    ),
+  );
+  await Promise.all(deletions);
+  await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
+    if (problems.length === 0) problems.push(`${folder} could not be deleted: ${messageOf(error)}`);
+  });
+  return { bytes: problems.length > 0 ? Math.max(0, bytes - givenBack(folder)) : bytes, problems };
+}
+
+/** Enough pieces for all who delete: what is in the folder, or for few of them, what is in those. */
+function pieces(folder: string): string[] {
+  const inside = namesIn(folder).map((name) => join(folder, name));
+  if (inside.length >= 4 * AT_ONCE) return inside;
+  return inside.flatMap((path) => {
+    const further = statOf(path)?.isDirectory() ? namesIn(path).map((name) => join(path, name)) : [];
+    return further.length > 0 ? further : [path];
+  });
+}
+
+/** Bytes that come free when all of it goes: those of files whose every name lies in there. */
+export function givenBack(folder: string): number {
+  let bytes = 0;
+  const linked = new Map<string, { names: number; links: number; bytes: number }>();
+  const visit = (path: string) => {
+    const stat = statOf(path);
+    if (!stat) return;
+    if (stat.isDirectory()) {
+      bytes += blocks(stat);
+      for (const name of namesIn(path)) visit(join(path, name));
+    } else if (stat.nlink === 1) {
+      bytes += blocks(stat);
+    } else {
+      const key = `${stat.dev}:${stat.ino}`;
+      const known = linked.get(key) ?? { names: 0, links: stat.nlink, bytes: blocks(stat) };
+      known.names += 1;
+      linked.set(key, known);
+    }
+  };
+  visit(folder);
+  for (const { names, links, bytes: size } of linked.values()) if (names >= links) bytes += size;
+  return bytes;
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    if (readdirSync(folder).length === 0) rmdirSync(folder);
+  } catch {
+    // An empty folder harms nobody.
+  }
+}
