@@ -1,0 +1,88 @@
+import type { z } from 'zod';
+import type { Tree } from './tree.js';
+
+export type Severity = 'error' | 'warning' | 'info';
+
+/** A place in a file, counted from 1, columns in UTF-16 units as editors count them. */
+export interface Position {
+  path: string;
+  line: number;
+  column: number;
+  /** Last line of it, when it has several. */
+  endLine?: number;
+}
+
+/**
+ * What a rule found. `fail`: the rule is broken here. `unknown`: it could not be told (a variable, an import that is not in
+ * the repository, a profile that is not there); never shown as green. What is in order gives no finding.
+ */
+export interface Finding {
+  status: 'fail' | 'unknown';
+  at: Position;
+  /** What is wrong, in one sentence; never a secret's value. */
+  message: string;
+  /** What to do, in one sentence. */
+  todo?: string;
+  /** The whole new text of files, where only one answer is right. */
+  fix?: Record<string, string>;
+  /** Where it is milder or graver than its rule; such as a warning of a rule of errors. */
+  severity?: Severity;
+}
+
+/** What a rule is given. Everything is read already: rules are pure. */
+export interface Look<Options> {
+  /** The tree that is judged. */
+  head: Tree;
+  /** The tree it is compared with, on a pull request. */
+  base?: Tree;
+  options: Options;
+  /** What real programs said, where they were there: by rule family's own key. Absent: not asked. */
+  tools: ReadonlyMap<string, unknown>;
+}
+
+/** A small tree with what a rule must say of it. Samples are the tests of their rule, and stand on its page. */
+export interface Sample<Options = unknown> {
+  /** A sentence that a user would understand. */
+  name: string;
+  /** Text by path. */
+  files: Record<string, string>;
+  /** On a pull request: what was there before. */
+  base?: Record<string, string>;
+  /** What differs from the preset. */
+  options?: Partial<Options>;
+  tools?: Record<string, unknown>;
+  /** For bad samples, in the order of path and line: `path:line:column` with a part of the message. Default: one finding anywhere. */
+  finds?: { at: string; says: RegExp; status?: Finding['status'] }[];
+}
+
+export interface Rule<Options = unknown> {
+  /** `family/name`. Never changed: it stands in suppressions, baselines and links. */
+  id: string;
+  severity: Severity;
+  /** What must hold, in one sentence. */
+  title: string;
+  /** Why, and what happened where it did not hold. Markdown. */
+  reason: string;
+  /** Whether a comment in the file may silence it. */
+  suppressible: boolean;
+  /** Globs of the files it judges. Nothing that matches: it has nothing to say, which is reported. */
+  files(options: Options): string[];
+  /** Globs of what it reads besides, to compare with. */
+  reads?(options: Options): string[];
+  check(look: Look<Options>): Finding[];
+  samples: { good: Sample<Options>[]; bad: Sample<Options>[] };
+}
+
+/** Rules about one kind of file, with the options they share. */
+export interface Family<Options = unknown> {
+  name: string;
+  /** What people may write below `options: <family>:` of the policy; all keys optional there. */
+  schema: z.ZodType<Options>;
+  /** Defaults, by preset. */
+  presets: Record<Preset, Options>;
+  rules: Rule<Options>[];
+}
+
+/** The owners' two documents disagree; each is a preset. */
+export const presets = ['guide-lxd', 'infra-incus'] as const;
+export type Preset = (typeof presets)[number];

@@ -1,0 +1,68 @@
+import picomatch from 'picomatch';
+
+/** A file of a commit, read whole. */
+export interface SourceFile {
+  path: string;
+  /** `link`: a symbolic link; its text is where it leads, and nobody follows it. `submodule` has no text. */
+  kind: 'file' | 'executable' | 'link' | 'submodule';
+  /** As UTF-8; broken bytes as U+FFFD. */
+  text: string;
+  bytes: Buffer;
+}
+
+/** The files of a commit. All its paths are known; texts only of those that the rules asked for. */
+export interface Tree {
+  /** Sorted. */
+  paths: readonly string[];
+  /** Undefined when there is none. @throws Error for one that is there and that no rule asked for: its globs miss it */
+  file(path: string): SourceFile | undefined;
+  /** All that match one of the globs (picomatch, dot files too), by path. */
+  matching(globs: readonly string[]): SourceFile[];
+}
+
+/** Whether a path matches one of the globs; `!glob` takes paths out again. */
+export function matcher(globs: readonly string[]): (path: string) => boolean {
+  const options = { dot: true, nocase: false };
+  const [takes, leaves] = [globs.filter((glob) => !glob.startsWith('!')), globs.filter((glob) => glob.startsWith('!'))];
+  const matches = takes.map((glob) => picomatch(glob, options));
+  const excludes = leaves.map((glob) => picomatch(glob.slice(1), options));
+  return (path) => matches.some((matches_) => matches_(path)) && !excludes.some((excludes_) => excludes_(path));
+}
+
+/** A tree of files that are all there: for tests and samples. */
+export function treeOf(files: Record<string, string | Partial<SourceFile>>): Tree {
+  const all = new Map(
+    Object.entries(files).map(([path, given]) => {
+      const text = typeof given === 'string' ? given : (given.text ?? '');
+      const file: SourceFile = {
+        path,
+        kind: 'file',
+        text,
+        bytes: Buffer.from(text),
+        ...(typeof given === 'string' ? {} : given),
+      };
+      return [path, file] as const;
+    }),
+  );
+  return makeTree([...all.keys()], (path) => all.get(path));
+}
+
+/** A tree over a reader of files. */
+export function makeTree(paths: string[], read: (path: string) => SourceFile | undefined): Tree {
+  const sorted = [...paths].sort();
+  const known = new Set(sorted);
+  const file = (path: string): SourceFile | undefined => {
+    if (!known.has(path)) return undefined;
+    const found = read(path);
+    if (!found) throw new Error(`${path} was not read`);
+    return found;
+  };
+  return {
+    paths: sorted,
+    file,
+    matching: (globs) => {
+      const matches = matcher(globs);
+      return sorted.filter(matches).map((path) => file(path) as SourceFile);
+    },
+  };
+}
