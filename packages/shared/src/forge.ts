@@ -13,6 +13,15 @@ export interface Forge {
    * @throws ExpectedError; a failure half-way can leave comments of an unfinished review
    */
   review(pullRequest: number, marker: string, review: Review): Promise<void>;
+  /** Sets a status of a commit; needs a token that may write, which that of a fork is not. @throws ExpectedError */
+  status(commit: string, status: Status): Promise<void>;
+}
+
+export interface Status {
+  /** Whose status it is; a later one of the same context takes its place. */
+  context: string;
+  state: 'pending' | 'success' | 'failure' | 'error' | 'warning';
+  description: string;
 }
 
 export interface Review {
@@ -80,6 +89,9 @@ export function openForge({ apiUrl, repository, token }: ForgeOptions): Forge {
         body: `${hidden}\n${body}`,
         comments: lines.map(({ path, line, body: text }) => ({ path, new_position: line, body: text })),
       });
+    },
+    async status(commit, status) {
+      await ask('POST', `/statuses/${commit}`, status);
     },
   };
 }
