@@ -142,11 +142,17 @@ export class ForgeStandIn {
         this.failAfter = undefined;
         return send(500, { message: 'database is locked' });
       }
-      if (!pending) this.reviews.push((pending = { id: this.#id++, body: '', state: 'PENDING', comments: [] }));
+      pending ??= this.#begin();
       pending.comments.push({ id: this.#id++, ...given });
     }
-    if (!pending) this.reviews.push((pending = { id: this.#id++, body: '', state: 'PENDING', comments: [] }));
+    pending ??= this.#begin();
     Object.assign(pending, { body: body.body ?? '', state: body.event ?? 'PENDING' });
     return send(200, { id: pending.id });
+  }
+
+  #begin(): StandReview {
+    const review: StandReview = { id: this.#id++, body: '', state: 'PENDING', comments: [] };
+    this.reviews.push(review);
+    return review;
   }
 }

@@ -26,7 +26,9 @@ export function run(inputs: Record<string, string>, env: Record<string, string> 
 
 /** `path:line rule` of every finding that counts, in the order of the report. */
 export function told({ report }: Finished): string[] {
-  return (report?.findings ?? []).filter(({ old, excused }) => !old && !excused).map(({ at, rule }) => `${at.path}:${at.line} ${rule}`);
+  return (report?.findings ?? [])
+    .filter(({ old, excused }) => !old && !excused)
+    .map(({ at, rule }) => `${at.path}:${at.line} ${rule}`);
 }
 
 /** A repository of its own, with commits made from files. */
