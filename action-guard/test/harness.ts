@@ -55,7 +55,8 @@ export class Repository {
       if (typeof content === 'string') writeFileSync(full, content);
       else symlinkSync(content.to, full);
     }
-    this.git('add', '--all', '--force', ...Object.keys(files));
+    const paths = Object.keys(files);
+    if (paths.length > 0) this.git('--literal-pathspecs', 'add', '--all', '--force', '--', ...paths);
     this.git('commit', '--quiet', '--allow-empty', '-m', 'Change');
     return this.git('rev-parse', 'HEAD');
   }
