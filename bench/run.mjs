@@ -9,15 +9,29 @@ import { startTarget } from './deploy/target.ts';
 import { unchanged } from './deploy/unchanged.ts';
 import { isMet, median } from './measure.ts';
 import { startUp } from './start-up.ts';
+import { deep } from './submodule-sync/deep.ts';
+import { startForges } from './submodule-sync/forges.ts';
+import { growth } from './submodule-sync/growth.ts';
+import { mixed, mixedFar, tips } from './submodule-sync/mixed.ts';
+import { verdicts } from './submodule-sync/verdicts.ts';
 import { partText } from './table.ts';
 
-/** Each takes settings and, when it deploys, the target. */
+/** What parts of a kind have in common; it is started once. */
+const grounds = { target: startTarget, forges: () => startForges(values.quick) };
+
+/** Each takes settings and the ground it is measured on. */
 const parts = {
   'start-up': { measure: startUp, rounds: 15 },
-  cold: { measure: cold, rounds: 5, deploys: true },
-  unchanged: { measure: unchanged, rounds: 7, deploys: true },
-  'round-trip': { measure: roundTrip, rounds: 3, deploys: true },
-  'down-time': { measure: downTime, rounds: 5, deploys: true },
+  cold: { measure: cold, rounds: 5, on: 'target' },
+  unchanged: { measure: unchanged, rounds: 7, on: 'target' },
+  'round-trip': { measure: roundTrip, rounds: 3, on: 'target' },
+  'down-time': { measure: downTime, rounds: 5, on: 'target' },
+  mixed: { measure: mixed, rounds: 5, on: 'forges' },
+  'mixed-far': { measure: mixedFar, rounds: 3, on: 'forges' },
+  tips: { measure: tips, rounds: 7, on: 'forges' },
+  verdicts: { measure: verdicts, rounds: 1 },
+  growth: { measure: growth, rounds: 2, on: 'forges' },
+  deep: { measure: deep, rounds: 1, on: 'forges' },
 };
 
 const { values } = parseArgs({
@@ -36,16 +50,17 @@ const chosen = values.only.split(',').map((name) => {
 
 const began = Date.now();
 const say = (line) => console.error(line);
-const target = chosen.some(([, { deploys }]) => deploys) ? await startTarget() : undefined;
+const started = {};
 const found = [];
 try {
-  for (const [name, { measure, rounds }] of chosen) {
+  for (const [name, { measure, rounds, on }] of chosen) {
     say(`# ${name}`);
+    if (on) started[on] ??= await grounds[on]();
     const settings = { quick: values.quick, rounds: values.quick ? 1 : Number(values.rounds ?? rounds), say };
-    found.push([name, await measure(settings, target)]);
+    found.push([name, await measure(settings, started[on])]);
   }
 } finally {
-  await target?.stop();
+  for (const ground of Object.values(started)) await ground.stop();
 }
 
 for (const [, part] of found) console.log(partText(part));
