@@ -4,10 +4,12 @@ import { run } from '../../action-submodule-sync/test/harness.js';
 import type { Contender } from '../measure.js';
 import type { Forges, Pin } from './forges.js';
 
-/** A way to ask: yes or no for every pin on every remote, in order of the pins, the first remote first. */
+/**
+ * A way to ask: yes or no for every pin on every remote, in order of the pins, the first remote first; undefined is neither.
+ */
 export interface Asker {
   name: string;
-  ask(): Promise<boolean[]>;
+  ask(): Promise<(boolean | undefined)[]>;
 }
 
 /** Which way to the forges. */
@@ -21,9 +23,11 @@ export async function ours(forges: Forges, pins: Pin[], way: Way): Promise<Asker
     async ask() {
       const { report, log } = await run(inputsFor(forges, root, way));
       if (!report) throw new Error(log);
-      return questions(forges, pins, way).map(({ remote, path }) =>
-        report.matrix.some((cell) => cell.path === path && cell.remote === remote && cell.state === 'PUSHED'),
-      );
+      const stateOf = new Map(report.matrix.map(({ path, remote, state }) => [`${path} ${remote}`, state]));
+      return questions(forges, pins, way).map(({ remote, path }) => {
+        const state = stateOf.get(`${path} ${remote}`);
+        return state === 'PUSHED' ? true : state === 'OTHER-BRANCH' ? false : undefined;
+      });
     },
   };
 }
@@ -50,7 +54,7 @@ export function cloneEight(forges: Forges, pins: Pin[], way: Way): Asker {
     name: 'clones, 8 at a time',
     async ask() {
       const answers = await Promise.all(shares.map((share) => answersOf(['./by-clone.sh', forges.folder], share)));
-      return all.map((_, index) => answers[index % 8]?.[Math.floor(index / 8)] ?? false);
+      return all.map((_, index) => answers[index % 8]?.[Math.floor(index / 8)]);
     },
   };
 }

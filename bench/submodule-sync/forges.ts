@@ -37,6 +37,15 @@ export interface Pin {
   sha: string;
 }
 
+/**
+ * A submodule like those of the users: their largest had 4,488 commits with 385 merges in 38 MiB when this was written. This
+ * one is a quarter of that in bytes, which is to the good of whoever clones.
+ */
+const SHAPE = { commits: 5_000, files: 300, rewrites: 8 };
+
+/** Never merged, three commits, forked off a while ago. */
+export const BRANCH = 'topic';
+
 const who = ['-c', 'user.name=Acme', '-c', 'user.email=acme@example.com'];
 
 export async function startForges(quick: boolean): Promise<Forges> {
@@ -61,7 +70,8 @@ export async function startForges(quick: boolean): Promise<Forges> {
       return path;
     };
     const template = await empty('template');
-    await writeHistory(template, quick ? { commits: 1_300, files: 30 } : { commits: 5_000, files: 300 });
+    await writeHistory(template, quick ? { commits: 1_300, files: 30 } : SHAPE);
+    await addBranch(template);
     const further = join(folder, 'further.git');
     await output('cp', ['-al', template, further]);
     const git = (...args: string[]) => output('git', ['-C', further, ...args]).then((text) => text.trim());
@@ -110,4 +120,13 @@ export async function startForges(quick: boolean): Promise<Forges> {
     await stop();
     throw error;
   }
+}
+
+async function addBranch(repository: string): Promise<void> {
+  const git = (...args: string[]) => output('git', ['-C', repository, ...args]).then((text) => text.trim());
+  let tip = await git('rev-parse', 'main~20');
+  for (const message of ['Try', 'Try again', 'Keep']) {
+    tip = await git(...who, 'commit-tree', '-p', tip, '-m', message, 'main~20^{tree}');
+  }
+  await git('update-ref', `refs/heads/${BRANCH}`, tip);
 }

@@ -10,7 +10,7 @@ const DISTANCES = [0, 0, 0, 1, 3, 10];
 
 /** Time and memory by the number of submodules, each asked about on two remotes. */
 export async function growth(settings: Settings, forges: Forges): Promise<Part> {
-  const sizes = settings.quick ? [5, 10, 20] : [20, 50, 100, 200];
+  const sizes = settings.quick ? [3, 11, 22] : [11, 50, 200];
   const names = Array.from({ length: Math.max(...sizes) }, (_, index) => `growth-${index}`);
   await forges.publish(forges.template, names);
   const commits = await Promise.all(DISTANCES.map((distance) => commitAt(forges.template, `main~${distance}`)));

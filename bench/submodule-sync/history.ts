@@ -7,6 +7,8 @@ export interface Shape {
   files: number;
   /** Of a file; default: 20 to 60. */
   lines?: number;
+  /** Lines that a commit rewrites in each of its two files; default: 1. */
+  rewrites?: number;
 }
 
 /** Ten minutes between two commits: a busy repository, so that an hour or a day of history is many of them. */
@@ -33,7 +35,7 @@ export async function writeHistory(repository: string, shape: Shape): Promise<vo
   await git('pack-refs', '--all');
 }
 
-function* history({ commits, files, lines }: Shape): Generator<string> {
+function* history({ commits, files, lines, rewrites = 1 }: Shape): Generator<string> {
   const next = randomNumbers();
   const word = () => WORDS[next() % WORDS.length];
   const words = (count: number) => Array.from({ length: count }, word).join(' ');
@@ -43,6 +45,10 @@ function* history({ commits, files, lines }: Shape): Generator<string> {
   const change = (file: number) => {
     const text = `${texts[file]?.join('\n')}\n`;
     return `M 100644 inline part-${file % 20}/${file}.ts\ndata ${Buffer.byteLength(text)}\n${text}\n`;
+  };
+  const rewrite = (text: string[]) => {
+    const news = Array.from({ length: Math.min(rewrites, text.length) }, () => words(7));
+    text.splice(next() % (text.length - news.length + 1), news.length, ...news);
   };
   const commit = (mark: number, branch: string, more: string) => {
     const who = `Ada Acme <ada@example.com> ${END - (commits - mark) * EVERY_SECONDS} +0000`;
@@ -58,7 +64,7 @@ function* history({ commits, files, lines }: Shape): Generator<string> {
     const turn = mark % CYCLE;
     const merges = turn === 17 && onSide.length > 0;
     const changed = merges ? onSide : [next() % files, next() % files];
-    if (!merges) for (const file of changed) texts[file]?.splice(next() % (lines ?? 20), 1, words(7));
+    if (!merges) for (const file of changed) rewrite(texts[file] ?? []);
     const changes = changed.map(change).join('');
     if (turn === 5 || turn === 9 || turn === 13) {
       const from = turn === 5 || onSide.length === 0 ? main : side;

@@ -1,11 +1,12 @@
 import { type Figure, figures, type Goal, interleave, output, type Part, ratio, type Settings } from '../measure.js';
 import { cloneEight, cloneLoop, contender, lsRemoteLoop, ours, type Way } from './contenders.js';
-import { DELAY_MS, type Forges, type Pin } from './forges.js';
+import { BRANCH, DELAY_MS, type Forges, type Pin } from './forges.js';
 
-/** How far behind the tip the pins of eleven submodules are; `side` lies on a branch that was merged. */
-const DISTANCES = [0, 0, 0, 1, 1, 3, 3, 10, 100, 1000, 'side'] as const;
-/** Of these, alm has one commit more: the second of its kind, and one of the far ones. */
-const FURTHER = [4, 6, 8];
+/** How far behind the tip the pins of eleven submodules are, or the branch that was pinned instead of main. */
+const DISTANCES = [0, 0, 0, 0, 1, 1, 1, 50, 50, 2000, BRANCH] as const;
+const QUICK_DISTANCES = [0, 0, 0, 0, 1, 1, 1, 50, 50, 200, BRANCH] as const;
+/** Of these, alm has one commit more: for each distance but the tip where there are several, one. */
+const FURTHER = [4, 7];
 
 /** 22 questions: eleven pins at mixed distances on two remotes. */
 export const mixed = (settings: Settings, forges: Forges) => measure(settings, forges, 'near');
@@ -13,8 +14,9 @@ export const mixed = (settings: Settings, forges: Forges) => measure(settings, f
 export const mixedFar = (settings: Settings, forges: Forges) => measure(settings, forges, 'far');
 
 async function measure(settings: Settings, forges: Forges, way: Way): Promise<Part> {
-  const pins = await mixedPins(forges, way);
-  const truth = [...pins, ...pins].map(() => true);
+  const distances = settings.quick ? QUICK_DISTANCES : DISTANCES;
+  const pins = await mixedPins(forges, way, distances);
+  const truth = [...distances, ...distances].map((distance) => distance !== BRANCH);
   const askers = [
     cloneLoop(forges, pins, way),
     cloneEight(forges, pins, way),
@@ -41,7 +43,7 @@ async function measure(settings: Settings, forges: Forges, way: Way): Promise<Pa
       },
     ],
     notes: [
-      `Distances: ${DISTANCES.join(', ')} commits behind the tip. All of them are on main, so yes is right everywhere.`,
+      `Pins: ${distances.join(', ')} commits behind the tip of main; ${BRANCH} is on a branch that was never merged, where no is right.`,
       `Of ${FURTHER.length} of the repositories one remote has a commit more than the other.`,
       'ls-remote says no to every pin that is not the tip.',
     ],
@@ -82,8 +84,8 @@ export async function tips(settings: Settings, forges: Forges): Promise<Part> {
   };
 }
 
-async function mixedPins(forges: Forges, way: Way): Promise<Pin[]> {
-  const names = DISTANCES.map((distance, index) => `${way}-${index}-${distance}`);
+async function mixedPins(forges: Forges, way: Way, distances: readonly (number | typeof BRANCH)[]): Promise<Pin[]> {
+  const names = distances.map((distance, index) => `${way}-${index}-${distance}`);
   const further = FURTHER.map((index) => names[index] ?? '');
   await forges.publish(forges.template, names, ['origin']);
   await forges.publish(
@@ -93,20 +95,11 @@ async function mixedPins(forges: Forges, way: Way): Promise<Pin[]> {
   );
   await forges.publish(forges.further, further, ['alm']);
   return Promise.all(
-    DISTANCES.map(async (distance, index) => ({
+    distances.map(async (distance, index) => ({
       path: names[index] ?? '',
-      sha: await commitAt(
-        forges.template,
-        distance === 'side' ? await sideCommit(forges.template) : `main~${distance}`,
-      ),
+      sha: await commitAt(forges.template, distance === BRANCH ? BRANCH : `main~${distance}`),
     })),
   );
-}
-
-/** The middle one of three on the side branch that was merged as the third last. */
-async function sideCommit(repository: string): Promise<string> {
-  const merge = await output('git', ['-C', repository, 'rev-list', '--merges', '-n', '1', '--skip=2', 'main']);
-  return `${merge.trim()}^2~1`;
 }
 
 export async function commitAt(repository: string, revision: string): Promise<string> {
