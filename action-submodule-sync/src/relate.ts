@@ -26,7 +26,7 @@ export async function relate(row: Row, shop: Workshop): Promise<Row> {
 
 async function related(row: Row, probe: Probe, from: Probe, shop: Workshop): Promise<Probe> {
   const began = performance.now();
-  const scratch = await shop.scratch(row.sha, `${row.path}\0${row.sha}\0${from.remote}\0relation\0${probe.remote}`);
+  const scratch = shop.scratch(row.sha, `${row.path}\0${row.sha}\0${from.remote}\0relation\0${probe.remote}`);
   try {
     await fetchHistory(scratch, row.sha, from);
     const ref = 'refs/probe/other';

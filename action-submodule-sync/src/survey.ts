@@ -10,7 +10,7 @@ import type { Inputs, Remote } from './inputs.js';
 import type { Parent } from './mend.js';
 import { nestedRows } from './nested.js';
 import { type Entry, type Pin, readTree, type Tree } from './pins.js';
-import { probe } from './probe.js';
+import { isOpen, lookDeeper, lookFirst } from './probe.js';
 import { relate } from './relate.js';
 import type { Probe, Reason } from './states.js';
 import { refusedUrl, resolveUrl } from './urls.js';
@@ -98,14 +98,27 @@ function tipTargets(root: Target, [row]: Row[]): Target[] {
 
 export async function surveyTarget(target: Target, shop: Workshop, limit: ReturnType<typeof pLimit>): Promise<Row> {
   const { path, sha, line, parents, places } = target;
+  const scratchOf = (remote: string) => shop.scratch(sha, `${path}\0${sha}\0${remote}`);
+  const first = await Promise.all(
+    places.map((place) => {
+      const { remote, url, branch, refused } = place;
+      if (!url || refused) return unasked(place);
+      return limit(() => lookFirst({ remote, url, branch, sha }, scratchOf(remote)));
+    }),
+  );
+  // A hash vouches for all that leads to it: where two remotes are at the same commit, a yes is one for both.
+  const asked = new Map<string, Promise<Probe>>();
   const probes = await Promise.all(
-    places.map((place) =>
-      limit(async () => {
-        if (!place.url || place.refused) return unasked(place);
-        const scratch = await shop.scratch(sha, `${path}\0${sha}\0${place.remote}`);
-        return probe({ remote: place.remote, url: place.url, branch: place.branch, sha }, scratch);
-      }),
-    ),
+    first.map(async (probe) => {
+      if (!isOpen(probe)) return probe;
+      const tip = probe.tip ?? '';
+      const same = asked.get(tip);
+      if (same && (await same).onBranch === 'yes')
+        return { ...probe, exists: 'yes' as const, onBranch: 'yes' as const };
+      const own = limit(() => lookDeeper({ ...probe, sha }, scratchOf(probe.remote), probe));
+      if (tip && !same) asked.set(tip, own);
+      return own;
+    }),
   );
   return relate({ path, sha, line, parents, probes }, shop);
 }
