@@ -142,7 +142,8 @@ async function lookClose({ url, sha }: Question, scratch: Scratch, found: Probe)
   const [, kind, time] = rows.find(([ref]) => ref === PIN) ?? [];
   if (stderr.includes(`not our ref ${sha}`)) found.exists = found.onBranch = 'no';
   else if (/did not send all necessary objects/i.test(stderr)) {
-    // Said of a tree, whose files are left out on purpose, and of a server that sends nothing at all.
+    // Said of a tree, which this filter leaves out on purpose, and of a server that sends nothing at all.
+    await scratch.fetch(url, [`+${sha}:${PIN}`], '--depth=1', '--filter=blob:none');
     const sent = await scratch.git('cat-file', '-t', sha).catch(() => '');
     if (!/^(tree|blob|tag)$/m.test(sent)) throw unanswered(answer);
     found.notACommit = true;
