@@ -14,7 +14,8 @@ export interface Question {
 
 /** No trees, no files: some 200 bytes a commit, where the server offers filters. */
 const GRAPH_ONLY = '--filter=tree:0';
-const TIP = 'refs/probe/tip';
+/** Where the tip of the branch lies in a scratch repository. */
+export const TIP = 'refs/probe/tip';
 const PIN = 'refs/probe/pin';
 /** Shell commands: what lies behind each of these names, with its date; and all commits that the tip leads to. */
 const TELL = "git for-each-ref '--format=%(refname) %(objecttype) %(committerdate:unix)' refs/probe";
@@ -61,14 +62,35 @@ export function lookFirst(question: Question, scratch: Scratch): Promise<Probe> 
   });
 }
 
+/** Of the scratch repository in which a remote is asked about a commit. */
+export function scratchKey(path: string, sha: string, remote: string): string {
+  return `${path}\0${sha}\0${remote}`;
+}
+
 /** Whether the first look left the question open. */
 export function isOpen({ onBranch, trouble }: Probe): boolean {
   return onBranch === 'unknown' && !trouble;
 }
 
-/** Goes on where the first look ended. */
-export function lookDeeper(question: Question, scratch: Scratch, first: Probe): Promise<Probe> {
-  return look(first, scratch, (found) => climb(question, scratch, found));
+/**
+ * Goes on where the first look ended.
+ * @param twin the scratch of another remote with the same tip, where the whole history of that tip lacks the commit
+ */
+export async function lookDeeper(question: Question, scratch: Scratch, first: Probe, twin?: Scratch): Promise<Probe> {
+  const { requests, bytes } = twin?.cost ?? { requests: 0, bytes: 0 };
+  const found = await look(first, scratch, (found) => climb(question, scratch, found, twin));
+  if (!twin) return found;
+  // What was asked there for this remote is its cost.
+  return {
+    ...found,
+    requests: found.requests + twin.cost.requests - requests,
+    bytes: found.bytes + twin.cost.bytes - bytes,
+  };
+}
+
+/** Whether all of the history of the tip was looked at, and the commit is a commit that it lacks. */
+export function isOffBranch({ onBranch, exists, notACommit, branchMissing, trouble }: Probe): boolean {
+  return onBranch === 'no' && exists === 'yes' && !notACommit && !branchMissing && !trouble;
 }
 
 async function look(before: Probe, scratch: Scratch, ask: (found: Probe) => Promise<void>): Promise<Probe> {
@@ -85,17 +107,17 @@ async function look(before: Probe, scratch: Scratch, ask: (found: Probe) => Prom
   return { ...found, ...scratch.cost, ms: before.ms + Math.round(performance.now() - began) };
 }
 
-async function climb(question: Question, scratch: Scratch, found: Probe): Promise<void> {
+async function climb(question: Question, scratch: Scratch, found: Probe, twin?: Scratch): Promise<void> {
   const times = await lookClose(question, scratch, found);
   if (found.onBranch !== 'unknown') return;
-  if (!found.branchMissing) {
-    if ((await isNear(question, scratch, found, times)) || (await isInAll(question, scratch))) {
+  if (!found.branchMissing && !twin) {
+    if ((await isNear(question, scratch, found, times)) || (await isInAll(question, scratch, found))) {
       found.exists = found.onBranch = 'yes';
       return;
     }
   }
   found.onBranch = 'no';
-  found.elsewhere = await branchesWith(question, scratch);
+  found.elsewhere = await branchesWith(question, twin ?? scratch);
   if (found.elsewhere.length > 0) found.exists = 'yes';
   // An old server hands out nothing but what a ref leads to, and no ref leads to it.
   else if (found.exists === 'unknown') found.exists = 'no';
@@ -179,8 +201,9 @@ async function isNear(
   return false;
 }
 
-async function isInAll(question: Question, scratch: Scratch): Promise<boolean> {
+async function isInAll(question: Question, scratch: Scratch, found: Probe): Promise<boolean> {
   await fetchAll(question, scratch, TIP);
+  found.tip = (await scratch.git('rev-parse', TIP)).trim(); // it may have moved on meanwhile
   return isReachable(scratch, TIP, question.sha);
 }
 
@@ -195,17 +218,19 @@ export async function fetchAll(
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
 }
 
-async function branchesWith({ url, sha }: Question, scratch: Scratch): Promise<string[]> {
+async function branchesWith({ remote, url, sha }: Question, scratch: Scratch): Promise<string[]> {
   const deepen = (await scratch.git('rev-parse', '--is-shallow-repository')).trim() === 'true' ? ['--unshallow'] : [];
-  const refspecs = ['+refs/heads/*:refs/probe/h/*', '+refs/tags/*:refs/probe/h/tags/*'];
+  // Remotes may share a scratch repository, and their branches have the same names.
+  const theirs = `refs/probe/h/${Buffer.from(remote).toString('hex')}/`;
+  const refspecs = [`+refs/heads/*:${theirs}*`, `+refs/tags/*:${theirs}tags/*`];
   const answer = await patiently(() => scratch.fetch(url, refspecs, ...deepen, GRAPH_ONLY));
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
   try {
-    const names = await scratch.git('for-each-ref', '--format=%(refname)', `--contains=${sha}`, 'refs/probe/h/');
+    const names = await scratch.git('for-each-ref', '--format=%(refname)', `--contains=${sha}`, theirs);
     return names
       .split('\n')
       .filter(Boolean)
-      .map((name) => name.slice('refs/probe/h/'.length));
+      .map((name) => name.slice(theirs.length));
   } catch {
     return []; // git does not know the commit: then no ref leads to it
   }

@@ -10,8 +10,9 @@ import type { Inputs, Remote } from './inputs.js';
 import type { Parent } from './mend.js';
 import { nestedRows } from './nested.js';
 import { type Entry, type Pin, readTree, type Tree } from './pins.js';
-import { isOpen, lookDeeper, lookFirst } from './probe.js';
+import { isOffBranch, isOpen, lookDeeper, lookFirst, scratchKey } from './probe.js';
 import { relate } from './relate.js';
+import type { Scratch } from './scratch.js';
 import type { Probe, Reason } from './states.js';
 import { refusedUrl, resolveUrl } from './urls.js';
 import type { Workshop } from './workshop.js';
@@ -98,7 +99,7 @@ function tipTargets(root: Target, [row]: Row[]): Target[] {
 
 export async function surveyTarget(target: Target, shop: Workshop, limit: ReturnType<typeof pLimit>): Promise<Row> {
   const { path, sha, line, parents, places } = target;
-  const scratchOf = (remote: string) => shop.scratch(sha, `${path}\0${sha}\0${remote}`);
+  const scratchOf = (remote: string) => shop.scratch(sha, scratchKey(path, sha, remote));
   const first = await Promise.all(
     places.map((place) => {
       const { remote, url, branch, refused } = place;
@@ -106,18 +107,25 @@ export async function surveyTarget(target: Target, shop: Workshop, limit: Return
       return limit(() => lookFirst({ remote, url, branch, sha }, scratchOf(remote)));
     }),
   );
-  // A hash vouches for all that leads to it: where two remotes are at the same commit, a yes is one for both.
-  const asked = new Map<string, Promise<Probe>>();
+  // A hash vouches for all that leads to it: where two remotes are at the same commit, its history is looked at once.
+  const asked = new Map<string, Promise<{ probe: Probe; scratch: Scratch }>>();
   const probes = await Promise.all(
     first.map(async (probe) => {
       if (!isOpen(probe)) return probe;
-      const tip = probe.tip ?? '';
-      const same = asked.get(tip);
-      if (same && (await same).onBranch === 'yes')
-        return { ...probe, exists: 'yes' as const, onBranch: 'yes' as const };
-      const own = limit(() => lookDeeper({ ...probe, sha }, scratchOf(probe.remote), probe));
-      if (tip && !same) asked.set(tip, own);
-      return own;
+      const same = asked.get(probe.tip ?? '');
+      const deeper = (async () => {
+        const other = await same;
+        // The branch may have moved on while the other was asked.
+        const isTwin = other?.probe.tip === probe.tip;
+        if (isTwin && other?.probe.onBranch === 'yes')
+          return { probe: { ...probe, exists: 'yes' as const, onBranch: 'yes' as const }, scratch: other.scratch };
+        const own = scratchOf(probe.remote);
+        const twin = isTwin && other && isOffBranch(other.probe) ? other.scratch : undefined;
+        const found = await limit(() => lookDeeper({ ...probe, sha }, own, probe, twin));
+        return { probe: found, scratch: twin ?? own };
+      })();
+      if (probe.tip) asked.set(probe.tip, deeper);
+      return (await deeper).probe;
     }),
   );
   return relate({ path, sha, line, parents, probes }, shop);

@@ -124,9 +124,12 @@ export async function startForges(quick: boolean): Promise<Forges> {
 
 async function addBranch(repository: string): Promise<void> {
   const git = (...args: string[]) => output('git', ['-C', repository, ...args]).then((text) => text.trim());
-  let tip = await git('rev-parse', 'main~20');
-  for (const message of ['Try', 'Try again', 'Keep']) {
-    tip = await git(...who, 'commit-tree', '-p', tip, '-m', message, 'main~20^{tree}');
+  const [time, fork = ''] = (await git('log', '-1', '--format=%ct %H', 'main~20')).split(' ');
+  let tip = fork;
+  for (const [index, message] of ['Try', 'Try again', 'Keep'].entries()) {
+    const when = `${Number(time) + 60 * (index + 1)} +0000`;
+    const command = [...who, '-C', repository, 'commit-tree', '-p', tip, '-m', message, `${fork}^{tree}`];
+    tip = (await output('git', command, { GIT_AUTHOR_DATE: when, GIT_COMMITTER_DATE: when })).trim();
   }
   await git('update-ref', `refs/heads/${BRANCH}`, tip);
 }
