@@ -17,9 +17,13 @@ const GRAPH_ONLY = '--filter=tree:0';
 /** Where the tip of the branch lies in a scratch repository. */
 export const TIP = 'refs/probe/tip';
 const PIN = 'refs/probe/pin';
-/** Shell commands: what lies behind each of these names, with its date; and all commits that the tip leads to. */
+/**
+ * Shell commands: what lies behind each of these names, with its date; all commits that the tip leads to; and the commit
+ * itself, when the tip does not lead to it (clocks that are wrong can make it show up all the same, never vanish).
+ */
 const TELL = "git for-each-ref '--format=%(refname) %(objecttype) %(committerdate:unix)' refs/probe";
 const LIST = `git rev-list ${TIP} --`;
+const OUTSIDE = `git rev-list --max-count=1 ${PIN} ^${TIP} --`;
 /** Commits that are looked at on each side before anybody asks how old they are: most pins are a few behind. */
 const CLOSE = 8;
 /** Committer clocks differ by minutes, some by days; each hour more is history that has to come. */
@@ -183,20 +187,16 @@ async function lookClose({ url, sha }: Question, scratch: Scratch, found: Probe)
 }
 
 /** A yes is a proof; a no is none, since committer dates can be anything. */
-async function isNear(
-  { url, sha }: Question,
-  scratch: Scratch,
-  { tip }: Probe,
-  times: Times | undefined,
-): Promise<boolean> {
+async function isNear({ url }: Question, scratch: Scratch, { tip }: Probe, times: Times | undefined): Promise<boolean> {
   if (!times) return false;
   for (const slack of SLACKS_SECONDS) {
     const since = Math.max(0, times.commit - slack);
     if (times.tip < since) continue; // git fails when a branch ends before that date
     // Asked once: should git fail, over SSH and protocol 0 it does so in words that sound like a bad link.
-    const answer = await scratch.fetch(url, [`+${tip}:${TIP}`], `--shallow-since=${since}`, GRAPH_ONLY);
+    const options = [`--shallow-since=${since}`, GRAPH_ONLY];
+    const answer = await scratch.fetchAndThen(OUTSIDE, url, [`+${tip}:${TIP}`], ...options);
     if (answer.cut) throw unanswered(answer);
-    if (answer.code === 0 && (await isReachable(scratch, TIP, sha))) return true;
+    if (answer.code === 0 && answer.stdout === '') return true;
   }
   return false;
 }
@@ -213,13 +213,13 @@ export async function fetchAll(
   scratch: Scratch,
   ref: string,
 ): Promise<void> {
-  const deepen = (await scratch.git('rev-parse', '--is-shallow-repository')).trim() === 'true' ? ['--unshallow'] : [];
+  const deepen = scratch.isShallow() ? ['--unshallow'] : [];
   const answer = await patiently(() => scratch.fetch(url, [`+refs/heads/${branch}:${ref}`], ...deepen, GRAPH_ONLY));
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
 }
 
 async function branchesWith({ remote, url, sha }: Question, scratch: Scratch): Promise<string[]> {
-  const deepen = (await scratch.git('rev-parse', '--is-shallow-repository')).trim() === 'true' ? ['--unshallow'] : [];
+  const deepen = scratch.isShallow() ? ['--unshallow'] : [];
   // Remotes may share a scratch repository, and their branches have the same names.
   const theirs = `refs/probe/h/${Buffer.from(remote).toString('hex')}/`;
   const refspecs = [`+refs/heads/*:${theirs}*`, `+refs/tags/*:${theirs}tags/*`];

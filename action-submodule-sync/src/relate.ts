@@ -49,7 +49,7 @@ async function countOf(row: Row, probe: Probe, from: Probe, shop: Workshop): Pro
     if (from === probe) {
       // To know that the branch lacks the commit, all of its history had to come.
       const scratch = shop.scratch(row.sha, scratchKey(row.path, row.sha, probe.remote));
-      const relation = (await isWhole(scratch)) ? await count(scratch, TIP, row.sha) : undefined;
+      const relation = scratch.isShallow() ? undefined : await count(scratch, TIP, row.sha);
       if (relation) return { relation, requests: 0, bytes: 0 };
     }
     const scratch = shop.scratch(row.sha, `${row.path}\0${row.sha}\0${from.remote}\0relation\0${probe.remote}`);
@@ -61,10 +61,6 @@ async function countOf(row: Row, probe: Probe, from: Probe, shop: Workshop): Pro
   } catch {
     return undefined;
   }
-}
-
-async function isWhole(scratch: Scratch): Promise<boolean> {
-  return (await scratch.git('rev-parse', '--is-shallow-repository')).trim() === 'false';
 }
 
 async function count(scratch: Scratch, ref: string, sha: string): Promise<Counted['relation'] | undefined> {

@@ -14,6 +14,8 @@ export interface Scratch {
   push(url: string, refspec: string, ...options: string[]): Promise<GitAnswer>;
   /** Lists what the server has, without fetching any of it. */
   lsRemote(url: string, ...options: string[]): Promise<GitAnswer>;
+  /** Whether history is cut off somewhere in what was fetched. */
+  isShallow(): boolean;
   /** How much was asked, and what came (bytes of packs and of listed refs). */
   readonly cost: { requests: number; bytes: number };
 }
@@ -51,6 +53,8 @@ export function createScratch(folder: string, sha: string, network: NetworkGit, 
   return {
     git,
     cost,
+    // As git itself sees it (gitrepository-layout(5)), without a process.
+    isShallow: () => (statSync(join(directory, 'shallow'), { throwIfNoEntry: false })?.size ?? 0) > 0,
     fetch: (url, refspecs, ...options) => ask([...fetchCommand, ...options, '--', url, ...refspecs]),
     fetchAndThen: (andThen, url, refspecs, ...options) =>
       ask([...fetchCommand, ...options, '--', url, ...refspecs], andThen),
