@@ -1,5 +1,5 @@
 import { start } from '../../action-submodule-sync/test/harness.js';
-import { type Contender, figures, interleave, type Part, ratio, type Settings } from '../measure.js';
+import { type Contender, excess, figures, type Goal, interleave, type Part, ratio, type Settings } from '../measure.js';
 import { inputsFor } from './contenders.js';
 import type { Forges } from './forges.js';
 import { watchMemory } from './memory.js';
@@ -35,23 +35,29 @@ export async function growth(settings: Settings, forges: Forges): Promise<Part> 
     }),
   );
   const samples = await interleave(settings, contenders);
-  const [least = 0, most = 0] = [Math.min(...sizes), Math.max(...sizes)];
-  const compared = (text: string, figure: string, than: string, atMost: number) => ({
+  const [least = 0, middle = 0, most = 0] = sizes;
+  const compared = (text: string, figure: string, than: string, atMost: number): Goal => ({
     text,
     value: ratio(samples, figure, than),
-    unit: '' as const,
+    unit: '',
     limit: { atMost },
   });
   return {
     title: `Growth: ${sizes.join(', ')} submodules on two remotes, loopback`,
     figures: figures(samples).map((figure) => ({ ...figure, unit: figure.name.includes('MB') ? 'MB' : 'ms' })),
     goals: [
-      compared(`time, ${most} / ${most / 2} submodules`, `${most}`, `${most / 2}`, 2.2),
-      compared(`memory of all processes, ${most} / ${least}`, `${most}, MB of all`, `${least}, MB of all`, 1.25),
+      compared(`time, ${most} / ${middle} submodules`, `${most}`, `${middle}`, (1.1 * most) / middle),
       compared(`memory of node, ${most} / ${least}`, `${most}, MB of node`, `${least}, MB of node`, 1.25),
+      compared(`memory of all processes, ${most} / ${least}`, `${most}, MB of all`, `${least}, MB of all`, 1.25),
+      {
+        text: `memory of node, more for each submodule from ${least} to ${most}`,
+        value: excess(samples, `${most}, MB of node`, `${least}, MB of node`) / (most - least),
+        unit: 'MB',
+      },
     ],
     notes: [
-      'Memory is the most that was resident at once, looked at every 20 ms; what processes share is counted for each.',
+      `Linear: ${most} submodules take at most 1.1 times ${(most / middle).toFixed(1)} times what ${middle} take.`,
+      'Memory is the most that was resident at once: of node as the kernel counts it, of all processes as seen every 20 ms; what these share is counted for each.',
     ],
   };
 }

@@ -16,7 +16,7 @@ export function watchMemory(pid: number): () => Peak {
   const peak: Peak = { tree: 0, own: 0 };
   const timer = setInterval(() => {
     const pages = treeOf(pid).map(residentPages);
-    peak.own = Math.max(peak.own, ((pages[0] ?? 0) * PAGE) / 1e6);
+    peak.own = Math.max(peak.own, highWater(pid));
     peak.tree = Math.max(peak.tree, (pages.reduce((sum, each) => sum + each, 0) * PAGE) / 1e6);
   }, EVERY_MS);
   return () => {
@@ -32,6 +32,11 @@ function treeOf(pid: number): number[] {
 
 function residentPages(pid: number): number {
   return Number(read(`/proc/${pid}/statm`).split(' ')[1] ?? 0);
+}
+
+/** The most so far by the kernel's own count; so only what is new in the last moment can be missed. In MB. */
+function highWater(pid: number): number {
+  return (Number(/^VmHWM:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024) / 1e6;
 }
 
 /** '' for a process that has ended. */

@@ -80,7 +80,7 @@ export async function tips(settings: Settings, forges: Forges): Promise<Part> {
         limit: { atLeast: truth.length },
       },
     ],
-    notes: ['The repositories have one branch and no tag, which is where ls-remote brings least.'],
+    notes: ['The repositories have two branches and no tag, which is close to where ls-remote brings least.'],
   };
 }
 
