@@ -45,8 +45,16 @@ class Unanswered extends Error {
  * That a server holds a commit proves nothing (it hands out dangling commits and those of forks): only a branch counts.
  */
 export function lookFirst(question: Question, scratch: Scratch): Promise<Probe> {
-  const { remote, url, branch } = question;
-  const nothing: Probe = {
+  return look(nothingKnown(question), scratch, async (found) => {
+    found.tip = await tipOf(question, scratch);
+    found.branchMissing = found.tip === undefined;
+    if (found.tip === question.sha) found.exists = found.onBranch = 'yes';
+  });
+}
+
+/** A question that was not asked yet. */
+export function nothingKnown({ remote, url, branch }: Omit<Question, 'sha'>): Probe {
+  return {
     remote,
     url,
     branch,
@@ -59,11 +67,6 @@ export function lookFirst(question: Question, scratch: Scratch): Promise<Probe> 
     bytes: 0,
     ms: 0,
   };
-  return look(nothing, scratch, async (found) => {
-    found.tip = await tipOf(question, scratch);
-    found.branchMissing = found.tip === undefined;
-    if (found.tip === question.sha) found.exists = found.onBranch = 'yes';
-  });
 }
 
 /** Of the scratch repository in which a remote is asked about a commit. */

@@ -10,7 +10,7 @@ import type { Inputs, Remote } from './inputs.js';
 import type { Parent } from './mend.js';
 import { nestedRows } from './nested.js';
 import { type Entry, type Pin, readTree, type Tree } from './pins.js';
-import { isOffBranch, isOpen, lookDeeper, lookFirst, scratchKey } from './probe.js';
+import { isOffBranch, isOpen, lookDeeper, lookFirst, nothingKnown, scratchKey } from './probe.js';
 import { relate } from './relate.js';
 import type { Scratch } from './scratch.js';
 import type { Probe, Reason } from './states.js';
@@ -133,20 +133,7 @@ export async function surveyTarget(target: Target, shop: Workshop, limit: Return
 
 function unasked({ remote, branch, url = '', refused }: Place): Probe {
   const trouble = { reason: 'invalid address' as Reason, said: refused ?? 'it has no address' };
-  return {
-    remote,
-    url,
-    branch,
-    branchMissing: false,
-    onBranch: 'unknown',
-    exists: 'unknown',
-    notACommit: false,
-    elsewhere: [],
-    trouble,
-    requests: 0,
-    bytes: 0,
-    ms: 0,
-  };
+  return { ...nothingKnown({ remote, url, branch }), trouble };
 }
 
 export async function resolveCommit(git: LocalGit, commit: string): Promise<string> {
