@@ -18,13 +18,11 @@ export interface GitAnswer {
   cut?: 'too large' | 'took too long';
 }
 
-export interface NetworkGit {
-  /**
-   * Runs git in `directory`. Never rejects, and leaves no process behind.
-   * @param andThen a shell command of ours for when it succeeds: to start a shell from here takes longer than what it does
-   */
-  (directory: string, args: string[], andThen?: string): Promise<GitAnswer>;
-}
+/**
+ * Runs git in `directory`. Never rejects, and leaves no process behind.
+ * @param andThen a shell command of ours for when it succeeds: to start a shell from here takes longer than what it does
+ */
+export type NetworkGit = (directory: string, args: string[], andThen?: string) => Promise<GitAnswer>;
 
 /** Characters of stdout that are kept: the refs of a very large repository. */
 const MOST_OUTPUT = 16 * 1024 * 1024;
