@@ -45,7 +45,7 @@ export function sha256(bytes) {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** What is bundled, as CycloneDX, by pnpm itself; without the hour and the number of the run. */
+/** What is bundled, as CycloneDX, by pnpm itself; without what differs from run to run: hour, number, order, mirror. */
 function billOfMaterials(source, action, commit) {
   const { config } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
   const { name } = JSON.parse(readFileSync(join(source, action, 'package.json'), 'utf8'));
@@ -54,6 +54,13 @@ function billOfMaterials(source, action, commit) {
   const bom = JSON.parse(text);
   delete bom.serialNumber;
   bom.metadata.timestamp = commit.date;
+  const byName = (key) => (a, b) => (a[key] < b[key] ? -1 : 1);
+  bom.components.sort(byName('bom-ref'));
+  bom.dependencies?.sort(byName('ref'));
+  for (const { dependsOn } of bom.dependencies ?? []) dependsOn?.sort();
+  for (const component of bom.components) {
+    component.externalReferences = component.externalReferences?.filter(({ type }) => type !== 'distribution');
+  }
   return `${JSON.stringify(bom, undefined, 2)}\n`;
 }
 
