@@ -29,7 +29,7 @@ function verify() {
   const checkout = join(folder, 'source');
   run('git', ['clone', '--quiet', '--no-checkout', '--shared', '--', root, checkout]);
   run('git', ['checkout', '--quiet', '--detach', source], checkout);
-  run(process.execPath, [join(checkout, 'scripts/bootstrap.mjs')], checkout);
+  run(process.execPath, [join(checkout, 'scripts/bootstrap.mjs'), '--no-bundles'], checkout);
   const rebuilt = join(folder, 'rebuilt');
   assemble(checkout, action, commitOf(checkout), rebuilt);
   const paths = new Set([...filesIn(published), ...filesIn(rebuilt), 'provenance.json']);
