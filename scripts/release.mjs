@@ -47,13 +47,12 @@ function release() {
   if (!existsSync(tested) || readFileSync(tested, 'utf8') !== commit.hash)
     throw new Error(`this commit has not passed \`npm test\` here. Nothing was published.`);
 
-  const tree = join(folder, 'tree');
-  const provenance = assemble(root, action, commit, tree);
-  for (const path of filesIn(tree)) console.log(`  ${path}`);
-
   const git = join(folder, 'git');
   run('git', ['init', '--quiet', '--bare', git]);
   const remotes = values.remote.map((url) => lookAt(git, url));
+  const tree = join(folder, 'tree');
+  const provenance = assemble(root, action, commit, tree);
+  for (const path of filesIn(tree)) console.log(`  ${path}`);
   const made = makeCommit(git, tree, remotes, commit, provenance);
   const pushes = remotes.map((remote) => ({ remote, refs: refsFor(made, remote) }));
   for (const { remote, refs } of pushes)
