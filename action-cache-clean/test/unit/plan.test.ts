@@ -213,7 +213,12 @@ const bySize: Case[] = [
       budgets: ['registry: 5 1 0 4'],
     },
   ],
-  ['an hour to the minute is old enough', size('sccache = 0'), ['object o 1h 0'], ''],
+  [
+    'an hour to the minute is old enough',
+    size('sccache = 1GB'),
+    ['object o 1h 1GB', 'object p 1d 1GB', 'object q 0.99h 1B'],
+    'p o',
+  ],
   [
     'min-age can be longer',
     size('sccache = 1GB', { 'min-age': '3d' }),
