@@ -12,6 +12,7 @@ const sacred = [
   '/etc',
   '/home',
   '/lib',
+  '/lib64',
   '/opt',
   '/proc',
   '/root',
@@ -70,7 +71,9 @@ export function whyNoCache(real: string, around: Surroundings): string | undefin
   };
   const home = real_(around.home);
   const workspace = real_(around.workspace);
-  if (real === '/' || sacred.includes(real)) return 'it belongs to the system';
+  // Many of them are links to others: /bin to /usr/bin.
+  if (real === '/' || sacred.some((folder) => real === folder || real === real_(folder)))
+    return 'it belongs to the system';
   if (home && (real === home || isBelow(home, real))) return 'it is the home folder, or contains it';
   if (workspace && (real === workspace || isBelow(workspace, real)))
     return "it is this job's workspace, or contains it";

@@ -38,6 +38,7 @@ def make(spec):
         os.remove(spec["path"])
     database = sqlite3.connect(spec["path"], isolation_level=None)
     database.execute("PRAGMA synchronous = OFF")
+    database.execute("PRAGMA journal_mode = MEMORY")
     for statement in spec.get("before", []):
         database.execute(statement)
     database.executescript(SCHEMA)
