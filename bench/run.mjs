@@ -2,6 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { deletion } from './cache-clean/deletion.ts';
+import { lock } from './cache-clean/lock.ts';
 import { plan as cacheCleanPlan } from './cache-clean/plan.ts';
 import { cold } from './deploy/cold.ts';
 import { downTime } from './deploy/down-time.ts';
@@ -20,6 +22,8 @@ const parts = {
   'round-trip': { measure: roundTrip, rounds: 3, deploys: true },
   'down-time': { measure: downTime, rounds: 5, deploys: true },
   'cache-clean-plan': { measure: cacheCleanPlan, rounds: 5 },
+  'cache-clean-delete': { measure: deletion, rounds: 3 },
+  'cache-clean-lock': { measure: lock, rounds: 3 },
 };
 
 const { values } = parseArgs({
