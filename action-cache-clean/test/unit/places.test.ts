@@ -150,6 +150,16 @@ describe('a folder that may be cleaned', () => {
     expect(() => cacheFolder('sccache-dir', join(folder, name), { home })).toThrow(says);
   });
 
+  it("is the runner's, though this job's workspace lies in there; but not that workspace, and no other folder around it", () => {
+    const runner = made('home/ci/.cache/act');
+    const workspace = made('home/ci/.cache/act/0a1b2c3d4e5f6071/hostexecutor');
+    const around = { home, workspace };
+    expect(cacheFolder('runner-dir', runner, around)).toBe(runner);
+    expect(() => cacheFolder('runner-dir', workspace, around)).toThrow(/workspace/);
+    expect(() => cacheFolder('sccache-dir', runner, around)).toThrow(/workspace/);
+    expect(() => cacheFolder('runner-dir', home, around)).toThrow(/home folder/);
+  });
+
   it.each([
     ['~', '/home/ci'],
     ['~/x', '/home/ci/x'],
