@@ -65,7 +65,7 @@ const limits = (parse: (text: string) => number) =>
     return found;
   });
 
-const folder = z.string().refine((text) => text === 'none' || /^(~?\/|~$)/.test(text), {
+const folder = z.string().refine((text) => text === 'none' || /^(~?\/.*|~)$/.test(text), {
   error: (issue) => `${JSON.stringify(issue.input)} is not an absolute path`,
 });
 

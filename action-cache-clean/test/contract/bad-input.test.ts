@@ -63,7 +63,7 @@ const table: [title: string, change: Record<string, string | undefined>, says: R
   ['a cargo-home that is none of cargo', { 'cargo-home': at('sccache') }, /is no home of cargo: it has neither/],
   ['a cargo-home that is a file', { 'cargo-home': at('home/notes.txt') }, /cannot be used: it is not a folder/],
   ['a cargo-home that is a circle of links', { 'cargo-home': at('circle') }, /cannot be used: .*ELOOP/],
-  ['a cargo-home in lines', { 'cargo-home': '/a\n/b' }, /no cache|is not an absolute path|not there/],
+  ['a cargo-home in lines', { 'cargo-home': '/a\n/b' }, /is not an absolute path/],
   ['the temporary folder as sccache-dir', { 'sccache-dir': '/tmp' }, /sccache-dir \/tmp is no cache: it belongs/],
   ['the system as sccache-dir', { 'sccache-dir': '/etc' }, /sccache-dir \/etc is no cache: it belongs to the system/],
   ['programs as sccache-dir', { 'sccache-dir': '/bin' }, /sccache-dir \/bin is no cache: it belongs to the system/],
