@@ -2,6 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { deletion } from './cache-clean/deletion.ts';
+import { lock } from './cache-clean/lock.ts';
+import { plan as cacheCleanPlan } from './cache-clean/plan.ts';
 import { cold } from './deploy/cold.ts';
 import { downTime } from './deploy/down-time.ts';
 import { roundTrip } from './deploy/round-trip.ts';
@@ -32,6 +35,9 @@ const parts = {
   verdicts: { measure: verdicts, rounds: 1 },
   growth: { measure: growth, rounds: 2, on: 'forges' },
   deep: { measure: deep, rounds: 1, on: 'forges' },
+  'cache-clean-plan': { measure: cacheCleanPlan, rounds: 5 },
+  'cache-clean-delete': { measure: deletion, rounds: 3 },
+  'cache-clean-lock': { measure: lock, rounds: 3 },
 };
 
 const { values } = parseArgs({
@@ -43,9 +49,10 @@ const { values } = parseArgs({
     strict: { type: 'boolean', default: false },
   },
 });
-const chosen = values.only.split(',').map((name) => {
-  if (!(name in parts)) throw new Error(`--only ${name}: there are ${Object.keys(parts).join(', ')}`);
-  return [name, parts[name]];
+const chosen = values.only.split(',').flatMap((name) => {
+  const meant = Object.entries(parts).filter(([part]) => part === name || part.startsWith(`${name}-`));
+  if (meant.length === 0) throw new Error(`--only ${name}: there are ${Object.keys(parts).join(', ')}`);
+  return meant;
 });
 
 const began = Date.now();

@@ -51,16 +51,18 @@ const limits = (parse: (text: string) => number) =>
   read((text): Limits => {
     const found: Limits = {};
     for (const part of text.split(/[\n,]/).filter((each) => each.trim())) {
-      const [name, value] = part.includes('=') ? (part.split('=', 2) as [string, string]) : ['all', part];
+      const at = part.indexOf('=');
+      const [name, value] = at < 0 ? ['all', part] : [part.slice(0, at), part.slice(at + 1)];
       const known = ['all', ...categories].find((each) => each === name.trim());
       if (!known) throw new Error(`${JSON.stringify(name.trim())} is none of all, ${categories.join(', ')}`);
       if (found[known as Category] !== undefined) throw new Error(`${known} stands there twice`);
       found[known as Category] = parse(value.trim());
     }
+    if (Object.keys(found).length === 0) throw new Error(`${JSON.stringify(text)} names no limit`);
     return found;
   });
 
-const folder = z.string().refine((text) => text === 'none' || /^(~?\/|~$)/.test(text), {
+const folder = z.string().refine((text) => text === 'none' || /^(~?\/.*|~)$/.test(text), {
   error: (issue) => `${JSON.stringify(issue.input)} is not an absolute path`,
 });
 
