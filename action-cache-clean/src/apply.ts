@@ -9,6 +9,7 @@ import { type Guard, guardOf, type Verdict } from './guards.js';
 import { isBelow, mountsBelow, readMounts } from './mounts.js';
 import type { Outcome, PlaceOutcome } from './outcome.js';
 import type { Plan, Victim } from './plan.js';
+import { liesThere } from './roots.js';
 import { pathsOf } from './survey.js';
 import { sweep, Trash } from './trash.js';
 
@@ -129,23 +130,25 @@ class Worker {
 
   #move(stays: (item: Item) => string | undefined, trash: Trash | undefined, since: number): void {
     const mounts = mountsBelow(readMounts(), this.#place.root);
+    const links = new Map<string, boolean>();
     // At least one each time, or a machine that is slow to find out who is there would never end.
     do {
       const victim = this.#queue.pop();
       if (!victim) return;
       const { item } = victim;
       if (!statOf(fullPath(item))) continue; // it is gone already
-      const reason = this.#whyNot(item, mounts) ?? stays(item) ?? this.#take(item, trash);
+      const reason = this.#whyNot(item, mounts, links) ?? stays(item) ?? this.#take(item, trash);
       if (reason) this.#stay(item, reason);
     } while (performance.now() - since < HOLD_MS);
   }
 
   /** What has changed since the survey. */
-  #whyNot(item: Item, mounts: string[]): string | undefined {
+  #whyNot(item: Item, mounts: string[], links: Map<string, boolean>): string | undefined {
     if (item.dependents?.some((each) => this.#stayed.has(each))) return 'something that needs it stays';
     const [path = ''] = pathsOf(item);
     const stat = statOf(path);
     if (stat?.ctimeMs !== item.changedAt) return 'it was used meanwhile';
+    if (!pathsOf(item).every((each) => liesThere(each, links))) return 'it is reached by a symbolic link';
     if (stat?.dev !== this.#place.device) return 'it lies on another disk';
     if (mounts.some((point) => pathsOf(item).some((each) => point === each || isBelow(point, each)))) {
       return 'something is mounted in there';

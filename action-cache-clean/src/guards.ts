@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { type CargoDatabase, databaseTime, readCargoDatabase } from './cargo-database.js';
 import type { Facts, Item, Place } from './facts.js';
 import { KeepSet, type Needed, readLockFile } from './lock-files.js';
-import { isBelow } from './mounts.js';
-import { processes, runningCargos, userOf } from './processes.js';
+import { isBelow, readMounts, recordsAccess } from './mounts.js';
+import { processes, runningCargos, userOf, wasGiven } from './processes.js';
 import { isLive } from './runner.js';
-import { serverOf, stopServer } from './sccache.js';
+import { clientOf, serverOf, serversAmong, stopServer } from './sccache.js';
+import { usedSinceSurvey } from './target.js';
 
 /** What is found while the locks are held. */
 export type Verdict =
@@ -24,11 +25,23 @@ export type Guard = () => Verdict | Promise<Verdict>;
 export function guardOf(place: Place, facts: Facts, waitMs: number): Guard {
   if (place.kind === 'cargo-home') return cargoHomeGuard(place, facts, waitMs);
   if (place.kind === 'target') return targetGuard(place);
-  if (place.kind === 'sccache') return sccacheGuard(place);
-  return () => {
+  if (place.kind === 'sccache') return sccacheGuard(place, facts);
+  return runnerGuard(place, facts);
+}
+
+function runnerGuard(place: Place, facts: Facts): Guard {
+  return async () => {
     const all = processes();
+    // An sccache server lives on with the variables of the job that started it: it is stopped rather than a folder that it
+    // may still look for taken from it, or kept for its sake.
+    const servers = serversAmong(all).filter(({ pid }) => wasGiven({ pid }, `${place.root}/`));
+    const stopped = new Set<number>();
+    if (!clientOf(all)) {
+      for (const server of servers) if (await stopServer(server)) stopped.add(server.pid);
+    }
+    const left = all.filter(({ pid }) => !stopped.has(pid));
     return {
-      stays: (item) => (isLive(join(place.root, item.path), facts.workspace, all) ? 'a job uses it' : undefined),
+      stays: (item) => (isLive(join(place.root, item.path), facts.workspace, left) ? 'a job uses it' : undefined),
     };
   };
 }
@@ -109,16 +122,27 @@ function targetGuard(place: Place): Guard {
       ({ targets }) => !targets || targets.some((path) => real(path) === target || isBelow(target, real(path))),
     );
     if (cargo) return { busy: `cargo (process ${cargo.pid}) is running and may build there` };
-    return { stays: () => undefined };
+    const traces = recordsAccess(readMounts(), target);
+    return { stays: (item) => (usedSinceSurvey(item, traces) ? 'it was used meanwhile' : undefined) };
   };
 }
 
-/** Its index is in its memory: to version 0.9 it fails for good when an entry is gone, later it counts wrongly. */
-function sccacheGuard(place: Place): Guard {
+/**
+ * Its index is in its memory: to version 0.9 it fails for good when an entry is gone, later it counts wrongly. So it is
+ * stopped, and only while no compiler needs it: our lock keeps away cargos of this home, but no other builds.
+ */
+function sccacheGuard(place: Place, facts: Facts): Guard {
   return async () => {
-    const server = serverOf(place.root);
-    if (server && !(await stopServer(server)))
-      return { busy: `the sccache server (process ${server.pid}) does not stop` };
+    const all = processes();
+    const client = clientOf(all);
+    if (client) return { busy: `a compiler (process ${client.pid}) uses sccache` };
+    const server = serverOf(place.root, all);
+    if (!server) return { stays: () => undefined };
+    const other = runningCargos(all).find(
+      ({ pid, cargoHome }) => (!cargoHome || real(cargoHome) !== facts.cargoHome) && wasGiven({ pid }, 'sccache'),
+    );
+    if (other) return { busy: `cargo (process ${other.pid}) of another home uses sccache` };
+    if (!(await stopServer(server))) return { busy: `the sccache server (process ${server.pid}) does not stop` };
     return { stays: () => undefined };
   };
 }

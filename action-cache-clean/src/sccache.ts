@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { blocks, entriesIn, statOf } from './disk-usage.js';
+import { parse } from 'smol-toml';
+import { blocks, entriesIn, readWhole, statOf } from './disk-usage.js';
 import type { Item, Place, SccacheStats } from './facts.js';
-import { type Process, processes } from './processes.js';
+import { commandOf, type Process, processes } from './processes.js';
 
 const run = promisify(execFile);
 
@@ -19,15 +20,51 @@ export interface SccacheServer {
 
 /** The server of a cache folder, found among the processes. */
 export function serverOf(dir: string, all: Process[] = processes()): SccacheServer | undefined {
+  return serversAmong(all).find((server) => server.dir === dir);
+}
+
+export function serversAmong(all: Process[]): SccacheServer[] {
   return all
     .filter(({ exe }) => exe !== undefined && basename(exe).startsWith('sccache'))
     .flatMap(({ pid, exe = '' }) => {
       const env = environment(pid);
-      if (env.SCCACHE_START_SERVER !== '1') return []; // a client, or one in the foreground
-      const cache = env.XDG_CACHE_HOME || join(env.HOME ?? '', '.cache');
-      return [{ pid, program: exe, env, dir: env.SCCACHE_DIR || join(cache, 'sccache') }];
-    })
-    .find((server) => server.dir === dir);
+      return env.SCCACHE_START_SERVER === '1' ? [{ pid, program: exe, env, dir: folderOf(env) }] : []; // else a client
+    });
+}
+
+/** As sccache finds it: the variable, its configuration, the default. It may be spelt in any way. */
+function folderOf(env: Record<string, string>): string {
+  const home = env.HOME ?? '';
+  const given =
+    env.SCCACHE_DIR ||
+    configured(env.SCCACHE_CONF || join(env.XDG_CONFIG_HOME || join(home, '.config'), 'sccache/config'));
+  const dir = given || join(env.XDG_CACHE_HOME || join(home, '.cache'), 'sccache');
+  try {
+    return realpathSync(dir);
+  } catch {
+    return dir;
+  }
+}
+
+function configured(file: string): string | undefined {
+  try {
+    const { cache } = parse(readWhole(file).toString()) as { cache?: { disk?: { dir?: unknown } } };
+    return typeof cache?.disk?.dir === 'string' ? cache.disk.dir : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Who keeps the server from being stopped: it ends what it is doing for 10 s at most, and a compiler whose server is gone
+ * fails. undefined: nobody.
+ */
+export function clientOf(all: Process[] = processes()): Process | undefined {
+  return all.find(({ pid, exe }) =>
+    exe === undefined
+      ? commandOf(pid) === 'sccache' // somebody else's: server or not, whose cache it is could not be told
+      : basename(exe).startsWith('sccache') && environment(pid).SCCACHE_START_SERVER !== '1',
+  );
 }
 
 function environment(pid: number): Record<string, string> {

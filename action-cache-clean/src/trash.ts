@@ -19,6 +19,9 @@ export class Trash {
   constructor(folder: string, run: string) {
     this.#folder = folder;
     this.#own = join(folder, run);
+    // A symbolic link there would carry things out of the cache.
+    const there = statOf(folder);
+    if (there && !there.isDirectory()) throw new Error(`${folder} is no folder`);
     mkdirSync(this.#own, { recursive: true, mode: 0o700 });
   }
 
