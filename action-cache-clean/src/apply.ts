@@ -15,6 +15,8 @@ import { sweep, Trash } from './trash.js';
 
 /** Cargo waits for as long as we hold its lock, so it is let in this often. */
 const HOLD_MS = 15;
+/** Where a server was stopped for it. */
+const SERVER_HOLD_MS = 250;
 /** Then for this long, so that whoever was waiting has it. */
 const PAUSE_MS = 5;
 /** Between two tries when something that holds no lock is in the way. */
@@ -111,7 +113,12 @@ class Worker {
     let verdict: Verdict;
     try {
       verdict = await this.#guard();
-      if ('stays' in verdict) this.#move(verdict.stays, trash, since);
+      if ('stays' in verdict) {
+        // Stopping a server takes longer than all of that: then it has to be worth it.
+        const end = verdict.after ? performance.now() + SERVER_HOLD_MS : since + HOLD_MS;
+        this.#move(verdict.stays, trash, end);
+        await verdict.after?.();
+      }
     } finally {
       await held.release();
     }
@@ -128,7 +135,7 @@ class Worker {
     }
   }
 
-  #move(stays: (item: Item) => string | undefined, trash: Trash | undefined, since: number): void {
+  #move(stays: (item: Item) => string | undefined, trash: Trash | undefined, end: number): void {
     const mounts = mountsBelow(readMounts(), this.#place.root);
     const links = new Map<string, boolean>();
     // At least one each time, or a machine that is slow to find out who is there would never end.
@@ -139,7 +146,7 @@ class Worker {
       if (!statOf(fullPath(item))) continue; // it is gone already
       const reason = this.#whyNot(item, mounts, links) ?? stays(item) ?? this.#take(item, trash);
       if (reason) this.#stay(item, reason);
-    } while (performance.now() - since < HOLD_MS);
+    } while (performance.now() < end);
   }
 
   /** What has changed since the survey. */

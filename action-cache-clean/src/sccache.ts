@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
+import { connect } from 'node:net';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { parse } from 'smol-toml';
 import { blocks, entriesIn, readWhole, statOf } from './disk-usage.js';
@@ -60,11 +62,15 @@ function configured(file: string): string | undefined {
  * fails. undefined: nobody.
  */
 export function clientOf(all: Process[] = processes()): Process | undefined {
-  return all.find(({ pid, exe }) =>
-    exe === undefined
-      ? commandOf(pid) === 'sccache' // somebody else's: server or not, whose cache it is could not be told
-      : basename(exe).startsWith('sccache') && environment(pid).SCCACHE_START_SERVER !== '1',
+  return all.find(
+    ({ pid, exe }) =>
+      exe !== undefined && basename(exe).startsWith('sccache') && environment(pid).SCCACHE_START_SERVER !== '1',
   );
+}
+
+/** Whether there is one of another user, whose cache cannot be told. */
+export function strangerAmong(all: Process[]): boolean {
+  return all.some(({ pid, exe }) => exe === undefined && commandOf(pid) === 'sccache');
 }
 
 function environment(pid: number): Record<string, string> {
@@ -78,24 +84,68 @@ function environment(pid: number): Record<string, string> {
   }
 }
 
-function asClient({ env }: SccacheServer): NodeJS.ProcessEnv {
-  const { SCCACHE_START_SERVER: _, ...rest } = env;
+/** How long it may take to end: it finishes what it is doing first, for 10 s at most. */
+const STOP_MS = 12_000;
+
+function asClient({ env }: SccacheServer): Record<string, string> {
+  const { SCCACHE_START_SERVER: _, SCCACHE_STARTUP_NOTIFY: __, ...rest } = env;
   return rest;
 }
 
-/** @returns whether it is down now. It ends what it is doing first, for 10 s at most. */
-export async function stopServer(server: SccacheServer): Promise<boolean> {
+/** Whether an entry may vanish while it runs: before 0.10 its cache fails for good when it meets one. */
+export async function bearsRemoval(server: SccacheServer): Promise<boolean> {
   try {
-    await run(server.program, ['--stop-server'], { env: asClient(server), timeout: 20_000 });
-    return true;
+    const { stdout } = await run(server.program, ['--version'], { env: asClient(server), timeout: 20_000 });
+    const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(stdout) ?? []).slice(1).map(Number);
+    return major > 0 || minor >= 10;
   } catch {
-    return statOf(`/proc/${server.pid}`) === undefined;
+    return false;
   }
+}
+
+/** @returns whether it is down now: as long as it is there, a client may still reach it, and fail. */
+export async function stopServer(server: SccacheServer): Promise<boolean> {
+  const end = Date.now() + STOP_MS;
+  await run(server.program, ['--stop-server'], { env: asClient(server), timeout: STOP_MS }).catch(() => {});
+  while (isThere(server)) {
+    if (Date.now() >= end) return false;
+    await sleep(10);
+  }
+  return true;
+}
+
+function isThere({ pid }: SccacheServer): boolean {
+  return environment(pid).SCCACHE_START_SERVER === '1';
+}
+
+/**
+ * Starts one that was stopped again, as it was but for what leads into `without`. Left to the next build, its compilers would
+ * start several at once, and with old versions some of them fail at it.
+ */
+export async function startServer(server: SccacheServer, without?: string): Promise<void> {
+  const env = Object.entries(asClient(server)).filter(([, value]) => !without || !value.includes(without));
+  const options = { env: Object.fromEntries(env), cwd: '/', timeout: 20_000 };
+  await run(server.program, ['--start-server'], options).catch(() => {}); // then a build starts it
+}
+
+/** Whether it answers yet; one that does not is in the middle of its start, and asked, an old one would start another. */
+function listens({ env }: SccacheServer): Promise<boolean> {
+  if (env.SCCACHE_SERVER_UDS) return Promise.resolve(true); // no version that knows this starts one when asked
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port: Number(env.SCCACHE_SERVER_PORT ?? 4226) });
+    const end = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(1000, () => end(false));
+    socket.on('connect', () => end(true)).on('error', () => end(false));
+  });
 }
 
 /** What the server tells of itself; undefined when it does not. */
 export async function statsOf(server: SccacheServer): Promise<SccacheStats | undefined> {
   try {
+    if (!(await listens(server))) return undefined;
     const options = { env: asClient(server), timeout: 20_000 };
     const { stdout } = await run(server.program, ['--show-stats', '--stats-format=json'], options);
     const { stats } = JSON.parse(stdout) as { stats: Record<string, { counts?: Record<string, number> }> };
