@@ -90,7 +90,9 @@ class Survey {
 
   #folder(name: string, given: string | undefined, otherwise: string): string | undefined {
     if (given === 'none') return undefined;
-    const folder = cacheFolder(name, given ?? otherwise, this.#around);
+    // The runner's folder holds this job's own workspace, as it does those of all jobs.
+    const around = name === 'runner-dir' ? { home: this.#around.home } : this.#around;
+    const folder = cacheFolder(name, given ?? otherwise, around);
     if (!folder && given) this.#facts.notes.push(`${name} ${given} is not there.`);
     return folder;
   }
