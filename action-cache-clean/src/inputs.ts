@@ -76,7 +76,8 @@ const schema = z.object({
       'Globs of target folders (also build folders), a line each. Only folders that cargo itself has marked are touched. Default: `CARGO_TARGET_DIR`. `none` leaves all alone.',
   }),
   'sccache-dir': folder.optional().meta({
-    description: 'Disk cache of sccache. Default: `SCCACHE_DIR`, else `~/.cache/sccache`. `none` leaves it alone.',
+    description:
+      'Disk cache of sccache. Default: `SCCACHE_DIR`, else `~/.cache/sccache` (or in `XDG_CACHE_HOME`). `none` leaves it alone.',
   }),
   'runner-dir': folder.optional().meta({
     description:

@@ -76,13 +76,17 @@ function variables(pid: number): Map<string, string> | undefined {
   );
 }
 
-/** A cargo by its name: a rustup shim has it too, and hands over to the real one under the same process id. */
+/**
+ * A cargo by its name: a rustup shim has it too, and hands over to the real one under the same process id; so does cargo to
+ * a cargo-nextest or its like, which works on in the target without any lock.
+ */
 function isCargo({ pid, exe }: Process): boolean {
-  if (exe !== undefined) return basename(exe) === 'cargo' || (basename(exe) === 'rustup' && comm(pid) === 'cargo');
-  return comm(pid) === 'cargo';
+  const name = exe === undefined || basename(exe) === 'rustup' ? commandOf(pid) : basename(exe);
+  return name !== undefined && /^cargo(-|$)/.test(name);
 }
 
-function comm(pid: number): string | undefined {
+/** Its name, which everybody may read. */
+export function commandOf(pid: number): string | undefined {
   return text(`/proc/${pid}/comm`)?.trim();
 }
 
@@ -99,7 +103,14 @@ function describe({ pid, cwd }: Process): Cargo {
   const cargoHome = env.get('CARGO_HOME') || (home ? join(home, '.cargo') : undefined);
   const manifest = option(args, '--manifest-path');
   const start = manifest ? dirname(resolve(cwd, manifest)) : cwd;
-  return { pid, cargoHome, targets: targetsOf(start, cwd, env, args, cargoHome), lockFiles: lockFilesOf(start) };
+  // What these work by is downloaded or made by themselves, wherever they were started.
+  const itsOwn = ['install', 'package', 'publish', 'init', 'new'].some((name) => args.includes(name));
+  return {
+    pid,
+    cargoHome,
+    targets: targetsOf(start, cwd, env, args, cargoHome),
+    lockFiles: itsOwn ? undefined : lockFilesOf(start),
+  };
 }
 
 function option(args: string[], name: string): string | undefined {

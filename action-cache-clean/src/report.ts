@@ -196,6 +196,7 @@ function data(
     places: outcome?.places.map((place) => ({
       ...place,
       moved: place.moved.length,
+      kinds: countByKind(place.moved),
       stayed: Object.fromEntries(place.stayed),
     })),
     skipped: facts.skipped,
@@ -208,6 +209,12 @@ function data(
     lockFiles: facts.lockFiles,
     snapshots: zfs?.rows,
   };
+}
+
+function countByKind(items: Item[]): Partial<Record<Item['kind'], number>> {
+  const counts: Partial<Record<Item['kind'], number>> = {};
+  for (const { kind } of items) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
 }
 
 function sum(numbers: number[]): number {

@@ -1,7 +1,8 @@
-import { lstatSync, readFileSync, realpathSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join, normalize } from 'node:path';
+import { lstatSync, realpathSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname, join, normalize } from 'node:path';
 import { ExpectedError, messageOf } from '@gbo/shared/errors';
+import { readStart } from './disk-usage.js';
 import { isBelow } from './mounts.js';
 
 /** Folders whose loss nobody would forgive: neither they nor what contains them is ever a cache. */
@@ -31,9 +32,9 @@ export interface Surroundings {
   workspace?: string;
 }
 
-/** An empty variable is none: `CARGO_HOME= cargo clean` once deleted projects. */
+/** An empty variable is none (`CARGO_HOME= cargo clean` once deleted projects), also for HOME, where os.homedir() takes it. */
 export function surroundings(env: NodeJS.ProcessEnv): Surroundings {
-  return { home: env.HOME || homedir(), workspace: env.GITHUB_WORKSPACE || undefined };
+  return { home: env.HOME || userInfo().homedir, workspace: env.GITHUB_WORKSPACE || undefined };
 }
 
 export function expandHome(path: string, { home }: Surroundings): string {
@@ -83,6 +84,24 @@ function realOr(path: string): string {
   }
 }
 
+/**
+ * Whether a path below a real one lies where it says: with a symbolic link on its way, what is moved is somebody else's.
+ * `known`: answers by folder, for as long as they may be taken for true.
+ */
+export function liesThere(path: string, known: Map<string, boolean>): boolean {
+  const folder = dirname(path);
+  let answer = known.get(folder);
+  if (answer === undefined) {
+    try {
+      answer = realpathSync(folder) === folder;
+    } catch {
+      answer = false;
+    }
+    known.set(folder, answer);
+  }
+  return answer;
+}
+
 /** First bytes of a CACHEDIR.TAG, from https://bford.info/cachedir/. */
 const SIGNATURE = 'Signature: 8a477f597d28d172789f06886806bc55';
 
@@ -92,7 +111,7 @@ export function isTarget(folder: string): boolean {
     const tag = join(folder, 'CACHEDIR.TAG');
     return (
       lstatSync(tag).isFile() &&
-      readFileSync(tag, 'utf8').startsWith(SIGNATURE) &&
+      readStart(tag, SIGNATURE.length) === SIGNATURE &&
       lstatSync(join(folder, '.rustc_info.json')).isFile()
     );
   } catch {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { join } from 'node:path';
-import { blocks, diskUsage, entriesIn, foldersIn, type Seen, statOf } from './disk-usage.js';
+import { blocks, diskUsage, entriesIn, foldersIn, readStart, type Seen, statOf } from './disk-usage.js';
 import type { Item, Kind, Place } from './facts.js';
 
 /** The locks of a profile, in the order in which cargo takes them: to 1.95 the first alone, later all three. */
@@ -57,6 +57,21 @@ export function surveyProfile(place: Place, options: TargetOptions): Item[] {
   outputs(place, unit, seen, links);
   uplifted(place, links);
   return [...[...units.values()].map((each) => itemOf(place, each)), ...incremental(place, seen)];
+}
+
+/** Whether a unit was built or read again since it was surveyed: its folder does not change when files in it do. */
+export function usedSinceSurvey({ place, path, kind, usedAt }: Item, readsLeaveTraces: boolean): boolean {
+  if (kind === 'incremental') return false;
+  const folder = path.startsWith('.fingerprint/') ? path : `${path}/fingerprint`;
+  return entriesIn(join(place.root, folder)).some(({ name }) => {
+    const stat = statOf(join(place.root, folder, name));
+    return stat !== undefined && lastUse(name, stat, readsLeaveTraces) > usedAt;
+  });
+}
+
+/** Of the files in a fingerprint, cargo reads all in every build but the JSON; that one only we read, in every survey. */
+function lastUse(name: string, stat: Stats, readsLeaveTraces: boolean): number {
+  return Math.max(stat.mtimeMs, readsLeaveTraces && !name.endsWith('.json') ? stat.atimeMs : 0);
 }
 
 interface Unit {
@@ -126,15 +141,18 @@ function addFingerprint(
     if (!stat) continue;
     if (stat.nlink === 1) unit.bytes += blocks(stat);
     else unit.bytes += diskUsage(file, seen).bytes;
-    unit.usedAt = Math.max(unit.usedAt, stat.mtimeMs, options.readsLeaveTraces ? stat.atimeMs : 0);
+    unit.usedAt = Math.max(unit.usedAt, lastUse(name, stat, options.readsLeaveTraces));
     if (options.compilers && name.endsWith('.json')) unit.gone ||= isByAnother(file, options.compilers);
   }
 }
 
-/** 0 is written where the compiler does not matter. The number has 64 bits, so it is compared as text. */
+/**
+ * 0 is written where the compiler does not matter. The number has 64 bits, so it is compared as text. It is the first
+ * thing in there, and the rest may be long.
+ */
 function isByAnother(file: string, compilers: Set<string>): boolean {
   try {
-    const compiler = /"rustc":(\d+)/.exec(readFileSync(file, 'latin1'))?.[1];
+    const compiler = /"rustc":(\d+)/.exec(readStart(file, 512))?.[1];
     return compiler !== undefined && compiler !== '0' && !compilers.has(compiler);
   } catch {
     return false;

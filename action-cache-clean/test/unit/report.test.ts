@@ -63,7 +63,13 @@ describe('the result', () => {
 
   it('of a run that was cancelled is red, and says what became of it', () => {
     const { facts, plan } = planned(old);
-    const { failed } = report(facts, plan, outcomeOf(facts, plan, { cancelled: 'Cancelled by SIGTERM.' }), undefined, 1);
+    const { failed } = report(
+      facts,
+      plan,
+      outcomeOf(facts, plan, { cancelled: 'Cancelled by SIGTERM.' }),
+      undefined,
+      1,
+    );
     expect(failed).toBe('Cancelled by SIGTERM. What was moved out is deleted; the rest is as it was.');
   });
 
