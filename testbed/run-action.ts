@@ -21,16 +21,21 @@ export interface Running<Report> {
   finished: Promise<Finished<Report>>;
 }
 
-/** Starts a bundle as a runner would: inputs as INPUT_*, file commands, nothing on stdin. */
+/**
+ * Starts a bundle as a runner would: inputs as INPUT_*, file commands, nothing on stdin. `through`: a program that becomes
+ * it, with its arguments, such as `setpriv` or `strace`.
+ */
 export function startAction<Report>(
   bundle: string,
   inputs: Record<string, string>,
   env: Record<string, string> = {},
+  through: string[] = [],
 ): Running<Report> {
   const folder = mkdtempSync(join(tmpdir(), 'gbo-run-'));
   const files = { GITHUB_OUTPUT: join(folder, 'output'), GITHUB_STEP_SUMMARY: join(folder, 'summary') };
   for (const path of Object.values(files)) writeFileSync(path, '');
-  const child = spawn(process.execPath, [bundle], {
+  const [program = '', ...args] = [...through, process.execPath, bundle];
+  const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env.PATH,

@@ -28,6 +28,11 @@ const packageOf = {
   gcc: 'gcc libc6-dev',
   objcopy: 'binutils',
   strip: 'binutils',
+  strace: 'strace',
+  faketime: 'faketime',
+  sccache: 'sccache',
+  git: 'git',
+  cc: 'gcc libc6-dev',
 } as const;
 export type Tool = keyof typeof packageOf;
 

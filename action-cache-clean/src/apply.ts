@@ -9,11 +9,14 @@ import { type Guard, guardOf, type Verdict } from './guards.js';
 import { isBelow, mountsBelow, readMounts } from './mounts.js';
 import type { Outcome, PlaceOutcome } from './outcome.js';
 import type { Plan, Victim } from './plan.js';
+import { liesThere } from './roots.js';
 import { pathsOf } from './survey.js';
 import { sweep, Trash } from './trash.js';
 
 /** Cargo waits for as long as we hold its lock, so it is let in this often. */
 const HOLD_MS = 15;
+/** Where a server was stopped for it. */
+const SERVER_HOLD_MS = 250;
 /** Then for this long, so that whoever was waiting has it. */
 const PAUSE_MS = 5;
 /** Between two tries when something that holds no lock is in the way. */
@@ -110,7 +113,12 @@ class Worker {
     let verdict: Verdict;
     try {
       verdict = await this.#guard();
-      if ('stays' in verdict) this.#move(verdict.stays, trash, since);
+      if ('stays' in verdict) {
+        // Stopping a server takes longer than all of that: then it has to be worth it.
+        const end = verdict.after ? performance.now() + SERVER_HOLD_MS : since + HOLD_MS;
+        this.#move(verdict.stays, trash, end);
+        await verdict.after?.();
+      }
     } finally {
       await held.release();
     }
@@ -127,25 +135,27 @@ class Worker {
     }
   }
 
-  #move(stays: (item: Item) => string | undefined, trash: Trash | undefined, since: number): void {
+  #move(stays: (item: Item) => string | undefined, trash: Trash | undefined, end: number): void {
     const mounts = mountsBelow(readMounts(), this.#place.root);
+    const links = new Map<string, boolean>();
     // At least one each time, or a machine that is slow to find out who is there would never end.
     do {
       const victim = this.#queue.pop();
       if (!victim) return;
       const { item } = victim;
       if (!statOf(fullPath(item))) continue; // it is gone already
-      const reason = this.#whyNot(item, mounts) ?? stays(item) ?? this.#take(item, trash);
+      const reason = this.#whyNot(item, mounts, links) ?? stays(item) ?? this.#take(item, trash);
       if (reason) this.#stay(item, reason);
-    } while (performance.now() - since < HOLD_MS);
+    } while (performance.now() < end);
   }
 
   /** What has changed since the survey. */
-  #whyNot(item: Item, mounts: string[]): string | undefined {
+  #whyNot(item: Item, mounts: string[], links: Map<string, boolean>): string | undefined {
     if (item.dependents?.some((each) => this.#stayed.has(each))) return 'something that needs it stays';
     const [path = ''] = pathsOf(item);
     const stat = statOf(path);
     if (stat?.ctimeMs !== item.changedAt) return 'it was used meanwhile';
+    if (!pathsOf(item).every((each) => liesThere(each, links))) return 'it is reached by a symbolic link';
     if (stat?.dev !== this.#place.device) return 'it lies on another disk';
     if (mounts.some((point) => pathsOf(item).some((each) => point === each || isBelow(point, each)))) {
       return 'something is mounted in there';

@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '@gbo/shared/errors';
+import { readWhole } from './disk-usage.js';
 import { hold } from './file-locks.js';
 import { readTable } from './sqlite-file.js';
 
@@ -47,7 +48,7 @@ export async function readCargoDatabase(
     if (statSync(`${databaseFile(cargoHome)}-journal`, { throwIfNoEntry: false })) {
       return "cargo's database was left in the middle of a change; the next cargo mends it";
     }
-    file = readFileSync(databaseFile(cargoHome));
+    file = readWhole(databaseFile(cargoHome));
   } catch (error) {
     return `cargo's database could not be read: ${messageOf(error)}`;
   } finally {

@@ -1,4 +1,15 @@
-import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  type Dirent,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  type Stats,
+} from 'node:fs';
 import { join } from 'node:path';
 
 export interface Usage {
@@ -85,4 +96,34 @@ export function foldersIn(folder: string): string[] {
   return entriesIn(folder)
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);
+}
+
+/** More than any file that we read as a whole ever has: cargo's database of a million crates has 150 MB. */
+const MOST_BYTES = 256 * 1024 * 1024;
+
+/** The whole of a file. @throws Error also when it is a pipe or a device, which would keep us waiting for ever */
+export function readWhole(path: string): Buffer {
+  return withFile(path, (file, { size }) => {
+    if (size > MOST_BYTES) throw new Error(`it has ${size} bytes`);
+    return readFileSync(file);
+  });
+}
+
+/** The first bytes of a file, as latin1; fewer when it has not as many. @throws Error as `readWhole` does */
+export function readStart(path: string, length: number): string {
+  return withFile(path, (file) => {
+    const bytes = Buffer.alloc(length);
+    return bytes.toString('latin1', 0, readSync(file, bytes, 0, length, 0));
+  });
+}
+
+function withFile<Value>(path: string, use: (file: number, stats: Stats) => Value): Value {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(file);
+    if (!stats.isFile()) throw new Error('it is no regular file');
+    return use(file, stats);
+  } finally {
+    closeSync(file);
+  }
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExpectedError } from '@gbo/shared/errors';
+import { statOf } from './disk-usage.js';
 
 export interface LockFile {
   path: string;
@@ -25,11 +26,16 @@ const PAUSE_MS = 50;
  * has no flock, so flock(1) holds them in a child that ends when we do, however that is: its stdin closes.
  *
  * @returns undefined when they were busy until `waitMs` had passed
- * @throws ExpectedError without flock(1), or when a lock file cannot be opened
+ * @throws ExpectedError without flock(1), or when a lock file cannot be opened or is none
  */
 export async function hold(files: LockFile[], waitMs: number, signal?: AbortSignal): Promise<HeldLocks | undefined> {
   const paths = files.filter(({ path, create }) => create || existsSync(path)).map(({ path }) => path);
   if (paths.length === 0) return { release: async () => {} };
+  for (const path of paths) {
+    // Opening a pipe waits for ever, and a dangling link would make a file where it leads to.
+    const stat = statOf(path);
+    if (stat && !stat.isFile()) throw new ExpectedError(`The lock ${path} is no regular file.`, '', '');
+  }
   // A loop of ours: flock's own --timeout would wait for the second lock while it holds the first.
   for (const end = Date.now() + waitMs; ; ) {
     const held = await tryOnce(paths);

@@ -1,12 +1,14 @@
 import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CargoDatabase, databaseTime, readCargoDatabase } from './cargo-database.js';
+import { type CargoDatabase, databaseTime, mutateLock, readCargoDatabase } from './cargo-database.js';
 import type { Facts, Item, Place } from './facts.js';
+import { hold } from './file-locks.js';
 import { KeepSet, type Needed, readLockFile } from './lock-files.js';
-import { isBelow } from './mounts.js';
-import { processes, runningCargos, userOf } from './processes.js';
+import { isBelow, readMounts, recordsAccess } from './mounts.js';
+import { processes, runningCargos, userOf, wasGiven } from './processes.js';
 import { isLive } from './runner.js';
-import { serverOf, stopServer } from './sccache.js';
+import { bearsRemoval, clientOf, serverOf, serversAmong, startServer, stopServer, strangerAmong } from './sccache.js';
+import { usedSinceSurvey } from './target.js';
 
 /** What is found while the locks are held. */
 export type Verdict =
@@ -15,7 +17,10 @@ export type Verdict =
   /** Something must be read again without the lock. */
   | { refresh: () => Promise<void> }
   /** Why a thing must stay after all; undefined: it may go. */
-  | { stays: (item: Item) => string | undefined };
+  | {
+      stays: (item: Item) => string | undefined /** To be done before the locks are let go. */;
+      after?: () => Promise<void>;
+    };
 
 /** Asked with the locks held, each time they are taken. */
 export type Guard = () => Verdict | Promise<Verdict>;
@@ -24,11 +29,30 @@ export type Guard = () => Verdict | Promise<Verdict>;
 export function guardOf(place: Place, facts: Facts, waitMs: number): Guard {
   if (place.kind === 'cargo-home') return cargoHomeGuard(place, facts, waitMs);
   if (place.kind === 'target') return targetGuard(place);
-  if (place.kind === 'sccache') return sccacheGuard(place);
-  return () => {
+  if (place.kind === 'sccache') return sccacheGuard(place, facts);
+  return runnerGuard(place, facts);
+}
+
+function runnerGuard(place: Place, facts: Facts): Guard {
+  return async () => {
     const all = processes();
+    // An sccache server lives on with the variables of the job that started it: it is stopped rather than a folder that it
+    // may still look for taken from it, or kept for its sake.
+    const servers = serversAmong(all).filter(({ pid }) => wasGiven({ pid }, `${place.root}/`));
+    const stopped = new Set<number>();
+    if (servers.length > 0) {
+      const cargo = facts.cargoHome ? [{ path: mutateLock(facts.cargoHome), create: false }] : [];
+      const lock = await hold(cargo, 0);
+      for (const server of lock && !clientOf() ? servers : []) {
+        if (!(await stopServer(server))) continue;
+        stopped.add(server.pid);
+        await startServer(server, place.root);
+      }
+      await lock?.release();
+    }
+    const left = all.filter(({ pid }) => !stopped.has(pid));
     return {
-      stays: (item) => (isLive(join(place.root, item.path), facts.workspace, all) ? 'a job uses it' : undefined),
+      stays: (item) => (isLive(join(place.root, item.path), facts.workspace, left) ? 'a job uses it' : undefined),
     };
   };
 }
@@ -109,17 +133,30 @@ function targetGuard(place: Place): Guard {
       ({ targets }) => !targets || targets.some((path) => real(path) === target || isBelow(target, real(path))),
     );
     if (cargo) return { busy: `cargo (process ${cargo.pid}) is running and may build there` };
-    return { stays: () => undefined };
+    const traces = recordsAccess(readMounts(), target);
+    return { stays: (item) => (usedSinceSurvey(item, traces) ? 'it was used meanwhile' : undefined) };
   };
 }
 
-/** Its index is in its memory: to version 0.9 it fails for good when an entry is gone, later it counts wrongly. */
-function sccacheGuard(place: Place): Guard {
+/**
+ * Its index is in its memory: before 0.10 it fails for good when it meets an entry that is gone. So it is stopped, and
+ * started again, and only while no compiler needs it: our lock keeps away cargos of this home, but no other builds. A newer
+ * one forgets the entry, and makes room by those that are gone first, as they are the oldest.
+ */
+function sccacheGuard(place: Place, facts: Facts): Guard {
   return async () => {
-    const server = serverOf(place.root);
-    if (server && !(await stopServer(server)))
-      return { busy: `the sccache server (process ${server.pid}) does not stop` };
-    return { stays: () => undefined };
+    const all = processes();
+    const server = serverOf(place.root, all);
+    if (!server && strangerAmong(all)) return { busy: 'an sccache of somebody else may use it' };
+    if (!server || (await bearsRemoval(server))) return { stays: () => undefined };
+    const client = clientOf(all);
+    if (client) return { busy: `a compiler (process ${client.pid}) uses sccache` };
+    const other = runningCargos(all).find(
+      ({ pid, cargoHome }) => (!cargoHome || real(cargoHome) !== facts.cargoHome) && wasGiven({ pid }, 'sccache'),
+    );
+    if (other) return { busy: `cargo (process ${other.pid}) of another home uses sccache` };
+    if (!(await stopServer(server))) return { busy: `the sccache server (process ${server.pid}) does not stop` };
+    return { stays: () => undefined, after: () => startServer(server) };
   };
 }
 

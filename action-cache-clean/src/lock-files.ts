@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
+import { readWhole } from './disk-usage.js';
 
 /** What a Cargo.lock needs of cargo's home. */
 export interface Needed {
@@ -62,7 +62,7 @@ export class KeepSet {
 /** Reads a Cargo.lock; a sentence when that is not possible. */
 export function readLockFile(path: string): Needed | string {
   try {
-    return neededBy(readFileSync(path, 'utf8'));
+    return neededBy(readWhole(path).toString());
   } catch (error) {
     return error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
   }

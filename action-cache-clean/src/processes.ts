@@ -38,25 +38,31 @@ const text = (path: string): string | undefined => {
 
 /** All processes, from /proc, but this one and what it started: the holders of our own locks have the lock files open. */
 export function processes(): Process[] {
-  const pids = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-  const parents = new Map(pids.map((pid) => [pid, parentOf(pid)]));
+  const known = new Map(
+    readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => [Number(name), statusOf(name)]),
+  );
   const isOurs = (pid: number): boolean => {
-    for (let at: number | undefined = pid, steps = 0; at && steps < 1000; at = parents.get(at), steps++) {
+    for (let at: number | undefined = pid, steps = 0; at && steps < 1000; at = known.get(at)?.parent, steps++) {
       if (at === process.pid) return true;
     }
     return false;
   };
-  return pids
-    .filter((pid) => !isOurs(pid))
-    .map((pid) => ({ pid, exe: link(`/proc/${pid}/exe`), cwd: link(`/proc/${pid}/cwd`) }));
+  return [...known]
+    .filter(([pid, status]) => !status?.kernel && !isOurs(pid))
+    .map(([pid]) => ({ pid, exe: link(`/proc/${pid}/exe`), cwd: link(`/proc/${pid}/cwd`) }));
 }
 
+/** PF_KTHREAD of Linux: a thread of the kernel, which uses no file. Asking for its program would take long to fail. */
+const KERNEL = 0x00200000;
+
 /** proc(5): the name before it may hold anything, brackets too. */
-function parentOf(pid: number): number | undefined {
+function statusOf(pid: string): { parent: number; kernel: boolean } | undefined {
   const stat = text(`/proc/${pid}/stat`);
-  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  if (stat === undefined) return undefined;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { parent: Number(fields[1]), kernel: (Number(fields[6]) & KERNEL) !== 0 };
 }
 
 function variables(pid: number): Map<string, string> | undefined {
@@ -70,13 +76,17 @@ function variables(pid: number): Map<string, string> | undefined {
   );
 }
 
-/** A cargo by its name: a rustup shim has it too, and hands over to the real one under the same process id. */
+/**
+ * A cargo by its name: a rustup shim has it too, and hands over to the real one under the same process id; so does cargo to
+ * a cargo-nextest or its like, which works on in the target without any lock.
+ */
 function isCargo({ pid, exe }: Process): boolean {
-  if (exe !== undefined) return basename(exe) === 'cargo' || (basename(exe) === 'rustup' && comm(pid) === 'cargo');
-  return comm(pid) === 'cargo';
+  const name = exe === undefined || basename(exe) === 'rustup' ? commandOf(pid) : basename(exe);
+  return name !== undefined && /^cargo(-|$)/.test(name);
 }
 
-function comm(pid: number): string | undefined {
+/** Its name, which everybody may read. */
+export function commandOf(pid: number): string | undefined {
   return text(`/proc/${pid}/comm`)?.trim();
 }
 
@@ -93,7 +103,14 @@ function describe({ pid, cwd }: Process): Cargo {
   const cargoHome = env.get('CARGO_HOME') || (home ? join(home, '.cargo') : undefined);
   const manifest = option(args, '--manifest-path');
   const start = manifest ? dirname(resolve(cwd, manifest)) : cwd;
-  return { pid, cargoHome, targets: targetsOf(start, cwd, env, args, cargoHome), lockFiles: lockFilesOf(start) };
+  // What these work by is downloaded or made by themselves, wherever they were started.
+  const itsOwn = ['install', 'package', 'publish', 'init', 'new'].some((name) => args.includes(name));
+  return {
+    pid,
+    cargoHome,
+    targets: targetsOf(start, cwd, env, args, cargoHome),
+    lockFiles: itsOwn ? undefined : lockFilesOf(start),
+  };
 }
 
 function option(args: string[], name: string): string | undefined {

@@ -1,7 +1,8 @@
-import { lstatSync, readFileSync, realpathSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join, normalize } from 'node:path';
+import { lstatSync, realpathSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname, join, normalize } from 'node:path';
 import { ExpectedError, messageOf } from '@gbo/shared/errors';
+import { readStart } from './disk-usage.js';
 import { isBelow } from './mounts.js';
 
 /** Folders whose loss nobody would forgive: neither they nor what contains them is ever a cache. */
@@ -12,6 +13,7 @@ const sacred = [
   '/etc',
   '/home',
   '/lib',
+  '/lib64',
   '/opt',
   '/proc',
   '/root',
@@ -30,9 +32,9 @@ export interface Surroundings {
   workspace?: string;
 }
 
-/** An empty variable is none: `CARGO_HOME= cargo clean` once deleted projects. */
+/** An empty variable is none (`CARGO_HOME= cargo clean` once deleted projects), also for HOME, where os.homedir() takes it. */
 export function surroundings(env: NodeJS.ProcessEnv): Surroundings {
-  return { home: env.HOME || homedir(), workspace: env.GITHUB_WORKSPACE || undefined };
+  return { home: env.HOME || userInfo().homedir, workspace: env.GITHUB_WORKSPACE || undefined };
 }
 
 export function expandHome(path: string, { home }: Surroundings): string {
@@ -54,27 +56,50 @@ export function cacheFolder(what: string, given: string, around: Surroundings): 
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new ExpectedError(`${what} ${path} cannot be used: ${messageOf(error)}.`, 'Nothing was touched.', '');
   }
-  const problem = whyNoCache(real, around);
+  // The runner keeps this job's workspace in its folder, beside those of dead jobs: which of them may go is told one by one.
+  const inThere = what === 'runner-dir' && around.workspace && isBelow(realOr(around.workspace), real);
+  const problem = whyNoCache(real, inThere ? { home: around.home } : around);
   if (!problem) return real;
   throw new ExpectedError(`${what} ${path} is no cache: ${problem}.`, 'Nothing was touched.', `Correct ${what}.`);
 }
 
 /** Why a folder can be no cache, by its place; undefined when it can. `real` is a real path. */
 export function whyNoCache(real: string, around: Surroundings): string | undefined {
-  const real_ = (path: string | undefined): string | undefined => {
-    try {
-      return path ? realpathSync(path) : undefined;
-    } catch {
-      return path;
-    }
-  };
-  const home = real_(around.home);
-  const workspace = real_(around.workspace);
-  if (real === '/' || sacred.includes(real)) return 'it belongs to the system';
+  const home = around.home && realOr(around.home);
+  const workspace = around.workspace && realOr(around.workspace);
+  // Many of them are links to others: /bin to /usr/bin.
+  if (real === '/' || sacred.some((folder) => real === folder || real === realOr(folder)))
+    return 'it belongs to the system';
   if (home && (real === home || isBelow(home, real))) return 'it is the home folder, or contains it';
   if (workspace && (real === workspace || isBelow(workspace, real)))
     return "it is this job's workspace, or contains it";
   return undefined;
+}
+
+function realOr(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/**
+ * Whether a path below a real one lies where it says: with a symbolic link on its way, what is moved is somebody else's.
+ * `known`: answers by folder, for as long as they may be taken for true.
+ */
+export function liesThere(path: string, known: Map<string, boolean>): boolean {
+  const folder = dirname(path);
+  let answer = known.get(folder);
+  if (answer === undefined) {
+    try {
+      answer = realpathSync(folder) === folder;
+    } catch {
+      answer = false;
+    }
+    known.set(folder, answer);
+  }
+  return answer;
 }
 
 /** First bytes of a CACHEDIR.TAG, from https://bford.info/cachedir/. */
@@ -86,7 +111,7 @@ export function isTarget(folder: string): boolean {
     const tag = join(folder, 'CACHEDIR.TAG');
     return (
       lstatSync(tag).isFile() &&
-      readFileSync(tag, 'utf8').startsWith(SIGNATURE) &&
+      readStart(tag, SIGNATURE.length) === SIGNATURE &&
       lstatSync(join(folder, '.rustc_info.json')).isFile()
     );
   } catch {

@@ -3,6 +3,7 @@ import { diskUsage, foldersIn, statOf } from './disk-usage.js';
 import type { Item, Place } from './facts.js';
 import { isBelow } from './mounts.js';
 import { type Process, userOf, wasGiven } from './processes.js';
+import { serversAmong } from './sccache.js';
 
 /** A job's folder, as the runner makes it: random digits, and in it what a job needs. */
 const NAME = /^[0-9a-f]{16}$|^[0-9A-Za-z]{8}$/;
@@ -11,8 +12,13 @@ const PARTS = ['act', 'hostexecutor', 'tmp', 'tmp_dir', 'tool_cache', 'path'];
 /** How deep the times of a living job's files change: its steps write their files of commands there. */
 const DEPTH = 3;
 
-/** Workspaces that jobs left behind: not this one's, nor one that any process was given or works in. */
-export function surveyRunner(place: Place, workspace: string | undefined, all: Process[]): Item[] {
+/**
+ * Workspaces that jobs left behind: not this one's, nor one that any process was given or works in. An sccache server, which
+ * outlives the job that started it, does not count: it is stopped first.
+ */
+export function surveyRunner(place: Place, workspace: string | undefined, everybody: Process[]): Item[] {
+  const servers = new Set(serversAmong(everybody).map(({ pid }) => pid));
+  const all = everybody.filter(({ pid }) => !servers.has(pid));
   return foldersIn(place.root)
     .filter((name) => isWorkspace(join(place.root, name)) && NAME.test(name))
     .filter((name) => !isLive(join(place.root, name), workspace, all))

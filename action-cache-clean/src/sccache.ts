@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
+import { connect } from 'node:net';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { blocks, entriesIn, statOf } from './disk-usage.js';
+import { parse } from 'smol-toml';
+import { blocks, entriesIn, readWhole, statOf } from './disk-usage.js';
 import type { Item, Place, SccacheStats } from './facts.js';
-import { type Process, processes } from './processes.js';
+import { commandOf, type Process, processes } from './processes.js';
 
 const run = promisify(execFile);
 
@@ -19,15 +22,55 @@ export interface SccacheServer {
 
 /** The server of a cache folder, found among the processes. */
 export function serverOf(dir: string, all: Process[] = processes()): SccacheServer | undefined {
+  return serversAmong(all).find((server) => server.dir === dir);
+}
+
+export function serversAmong(all: Process[]): SccacheServer[] {
   return all
     .filter(({ exe }) => exe !== undefined && basename(exe).startsWith('sccache'))
     .flatMap(({ pid, exe = '' }) => {
       const env = environment(pid);
-      if (env.SCCACHE_START_SERVER !== '1') return []; // a client, or one in the foreground
-      const cache = env.XDG_CACHE_HOME || join(env.HOME ?? '', '.cache');
-      return [{ pid, program: exe, env, dir: env.SCCACHE_DIR || join(cache, 'sccache') }];
-    })
-    .find((server) => server.dir === dir);
+      return env.SCCACHE_START_SERVER === '1' ? [{ pid, program: exe, env, dir: folderOf(env) }] : []; // else a client
+    });
+}
+
+/** As sccache finds it: the variable, its configuration, the default. It may be spelt in any way. */
+function folderOf(env: Record<string, string>): string {
+  const home = env.HOME ?? '';
+  const given =
+    env.SCCACHE_DIR ||
+    configured(env.SCCACHE_CONF || join(env.XDG_CONFIG_HOME || join(home, '.config'), 'sccache/config'));
+  const dir = given || join(env.XDG_CACHE_HOME || join(home, '.cache'), 'sccache');
+  try {
+    return realpathSync(dir);
+  } catch {
+    return dir;
+  }
+}
+
+function configured(file: string): string | undefined {
+  try {
+    const { cache } = parse(readWhole(file).toString()) as { cache?: { disk?: { dir?: unknown } } };
+    return typeof cache?.disk?.dir === 'string' ? cache.disk.dir : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Who keeps the server from being stopped: it ends what it is doing for 10 s at most, and a compiler whose server is gone
+ * fails. undefined: nobody.
+ */
+export function clientOf(all: Process[] = processes()): Process | undefined {
+  return all.find(
+    ({ pid, exe }) =>
+      exe !== undefined && basename(exe).startsWith('sccache') && environment(pid).SCCACHE_START_SERVER !== '1',
+  );
+}
+
+/** Whether there is one of another user, whose cache cannot be told. */
+export function strangerAmong(all: Process[]): boolean {
+  return all.some(({ pid, exe }) => exe === undefined && commandOf(pid) === 'sccache');
 }
 
 function environment(pid: number): Record<string, string> {
@@ -41,24 +84,68 @@ function environment(pid: number): Record<string, string> {
   }
 }
 
-function asClient({ env }: SccacheServer): NodeJS.ProcessEnv {
-  const { SCCACHE_START_SERVER: _, ...rest } = env;
+/** How long it may take to end: it finishes what it is doing first, for 10 s at most. */
+const STOP_MS = 12_000;
+
+function asClient({ env }: SccacheServer): Record<string, string> {
+  const { SCCACHE_START_SERVER: _, SCCACHE_STARTUP_NOTIFY: __, ...rest } = env;
   return rest;
 }
 
-/** @returns whether it is down now. It ends what it is doing first, for 10 s at most. */
-export async function stopServer(server: SccacheServer): Promise<boolean> {
+/** Whether an entry may vanish while it runs: before 0.10 its cache fails for good when it meets one. */
+export async function bearsRemoval(server: SccacheServer): Promise<boolean> {
   try {
-    await run(server.program, ['--stop-server'], { env: asClient(server), timeout: 20_000 });
-    return true;
+    const { stdout } = await run(server.program, ['--version'], { env: asClient(server), timeout: 20_000 });
+    const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(stdout) ?? []).slice(1).map(Number);
+    return major > 0 || minor >= 10;
   } catch {
-    return statOf(`/proc/${server.pid}`) === undefined;
+    return false;
   }
+}
+
+/** @returns whether it is down now: as long as it is there, a client may still reach it, and fail. */
+export async function stopServer(server: SccacheServer): Promise<boolean> {
+  const end = Date.now() + STOP_MS;
+  await run(server.program, ['--stop-server'], { env: asClient(server), timeout: STOP_MS }).catch(() => {});
+  while (isThere(server)) {
+    if (Date.now() >= end) return false;
+    await sleep(10);
+  }
+  return true;
+}
+
+function isThere({ pid }: SccacheServer): boolean {
+  return environment(pid).SCCACHE_START_SERVER === '1';
+}
+
+/**
+ * Starts one that was stopped again, as it was but for what leads into `without`. Left to the next build, its compilers would
+ * start several at once, and with old versions some of them fail at it.
+ */
+export async function startServer(server: SccacheServer, without?: string): Promise<void> {
+  const env = Object.entries(asClient(server)).filter(([, value]) => !without || !value.includes(without));
+  const options = { env: Object.fromEntries(env), cwd: '/', timeout: 20_000 };
+  await run(server.program, ['--start-server'], options).catch(() => {}); // then a build starts it
+}
+
+/** Whether it answers yet; one that does not is in the middle of its start, and asked, an old one would start another. */
+function listens({ env }: SccacheServer): Promise<boolean> {
+  if (env.SCCACHE_SERVER_UDS) return Promise.resolve(true); // no version that knows this starts one when asked
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port: Number(env.SCCACHE_SERVER_PORT ?? 4226) });
+    const end = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(1000, () => end(false));
+    socket.on('connect', () => end(true)).on('error', () => end(false));
+  });
 }
 
 /** What the server tells of itself; undefined when it does not. */
 export async function statsOf(server: SccacheServer): Promise<SccacheStats | undefined> {
   try {
+    if (!(await listens(server))) return undefined;
     const options = { env: asClient(server), timeout: 20_000 };
     const { stdout } = await run(server.program, ['--show-stats', '--stats-format=json'], options);
     const { stats } = JSON.parse(stdout) as { stats: Record<string, { counts?: Record<string, number> }> };

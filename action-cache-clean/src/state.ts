@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '@gbo/shared/errors';
 import { z } from 'zod';
+import { readWhole } from './disk-usage.js';
 import type { RememberedLock, State } from './facts.js';
 import type { Needed } from './lock-files.js';
 
@@ -25,7 +26,7 @@ export function readState(dir: string, now: number): { state: State; note?: stri
   const empty: State = { runs: [], locks: {} };
   let text: string;
   try {
-    text = readFileSync(file(dir), 'utf8');
+    text = readWhole(file(dir)).toString();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { state: empty };
     return { state: empty, note: `What earlier runs noted cannot be read: ${messageOf(error)}.` };

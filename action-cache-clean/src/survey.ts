@@ -10,7 +10,7 @@ import type { Inputs } from './inputs.js';
 import { KeepSet, readLockFile } from './lock-files.js';
 import { isBelow, type Mount, mountsBelow, readMounts, recordsAccess } from './mounts.js';
 import { processes } from './processes.js';
-import { cacheFolder, expandHome, isTarget, type Surroundings, surroundings, whyNoCache } from './roots.js';
+import { cacheFolder, expandHome, isTarget, liesThere, type Surroundings, surroundings, whyNoCache } from './roots.js';
 import { surveyRunner } from './runner.js';
 import { serverOf, statsOf, surveySccache } from './sccache.js';
 import { readState, remember } from './state.js';
@@ -68,7 +68,11 @@ class Survey {
           'Correct cargo-home.',
         );
     }
-    const sccache = this.#folder('sccache-dir', sccacheDir, this.#env.SCCACHE_DIR || '~/.cache/sccache');
+    const sccache = this.#folder(
+      'sccache-dir',
+      sccacheDir,
+      this.#env.SCCACHE_DIR || join(this.#env.XDG_CACHE_HOME || '~/.cache', 'sccache'),
+    );
     const runner = this.#folder('runner-dir', runnerDir, '~/.cache/act');
     const caches = [home, sccache, runner].filter((path): path is string => path !== undefined);
     const targets = await this.#targets(caches);
@@ -77,6 +81,7 @@ class Survey {
     await this.#targetItems(targets);
     if (sccache) await this.#sccache(sccache, home);
     if (runner) this.#runner(runner);
+    this.#leaveLinksAlone();
     this.#leaveMountsAlone();
     this.#disks();
     this.#trash();
@@ -85,7 +90,9 @@ class Survey {
 
   #folder(name: string, given: string | undefined, otherwise: string): string | undefined {
     if (given === 'none') return undefined;
-    const folder = cacheFolder(name, given ?? otherwise, this.#around);
+    // The runner's folder holds this job's own workspace, as it does those of all jobs.
+    const around = name === 'runner-dir' ? { home: this.#around.home } : this.#around;
+    const folder = cacheFolder(name, given ?? otherwise, around);
     if (!folder && given) this.#facts.notes.push(`${name} ${given} is not there.`);
     return folder;
   }
@@ -243,6 +250,18 @@ class Survey {
     };
     this.#facts.places.push(place);
     this.#facts.items.push(...surveyRunner(place, this.#facts.workspace, processes()));
+  }
+
+  /** What lies behind a symbolic link is outside. */
+  #leaveLinksAlone(): void {
+    const known = new Map<string, boolean>();
+    const elsewhere = new Set<string>();
+    this.#facts.items = this.#facts.items.filter((item) => {
+      const outside = pathsOf(item).find((path) => !liesThere(path, known));
+      if (outside) elsewhere.add(dirname(outside));
+      return !outside;
+    });
+    for (const folder of elsewhere) this.#skip(folder, 'it is reached by a symbolic link');
   }
 
   /** What is mounted inside a cache is somebody's, even from the same disk. */

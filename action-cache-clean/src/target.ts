@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { join } from 'node:path';
-import { blocks, diskUsage, entriesIn, foldersIn, type Seen, statOf } from './disk-usage.js';
+import { blocks, diskUsage, entriesIn, foldersIn, readStart, type Seen, statOf } from './disk-usage.js';
 import type { Item, Kind, Place } from './facts.js';
 
 /** The locks of a profile, in the order in which cargo takes them: to 1.95 the first alone, later all three. */
@@ -53,10 +53,25 @@ export function surveyProfile(place: Place, options: TargetOptions): Item[] {
   };
   const links = new Map<string, Unit>();
   fingerprints(place, options, unit, seen);
-  newUnits(place, options, unit, seen);
+  newUnits(place, options, unit, seen, links);
   outputs(place, unit, seen, links);
   uplifted(place, links);
   return [...[...units.values()].map((each) => itemOf(place, each)), ...incremental(place, seen)];
+}
+
+/** Whether a unit was built or read again since it was surveyed: its folder does not change when files in it do. */
+export function usedSinceSurvey({ place, path, kind, usedAt }: Item, readsLeaveTraces: boolean): boolean {
+  if (kind === 'incremental') return false;
+  const folder = path.startsWith('.fingerprint/') ? path : `${path}/fingerprint`;
+  return entriesIn(join(place.root, folder)).some(({ name }) => {
+    const stat = statOf(join(place.root, folder, name));
+    return stat !== undefined && lastUse(name, stat, readsLeaveTraces) > usedAt;
+  });
+}
+
+/** Of the files in a fingerprint, cargo reads all in every build but the JSON; that one only we read, in every survey. */
+function lastUse(name: string, stat: Stats, readsLeaveTraces: boolean): number {
+  return Math.max(stat.mtimeMs, readsLeaveTraces && !name.endsWith('.json') ? stat.atimeMs : 0);
 }
 
 interface Unit {
@@ -83,16 +98,25 @@ function fingerprints(place: Place, options: TargetOptions, unit: (hash: string)
 }
 
 /** The layout of cargo 1.100: build/<package>/<hash>/{fingerprint,out,run}. */
-function newUnits(place: Place, options: TargetOptions, unit: (hash: string) => Unit, seen: Seen): void {
+function newUnits(
+  place: Place,
+  options: TargetOptions,
+  unit: (hash: string) => Unit,
+  seen: Seen,
+  links: Map<string, Unit>,
+): void {
   for (const name of foldersIn(join(place.root, 'build'))) {
     if (HASH.test(name)) continue; // a build script of the old layout
     for (const hash of foldersIn(join(place.root, 'build', name)).filter((each) => /^[0-9a-f]{16}$/.test(each))) {
       const path = `build/${name}/${hash}`;
       const made = unit(`${name}/${hash}`);
+      const all = diskUsage(join(place.root, path), seen);
       addFingerprint(place, path, `${path}/fingerprint`, made, options, seen);
-      const rest = diskUsage(join(place.root, path), seen);
-      made.bytes += rest.bytes;
-      made.usedAt = Math.max(made.usedAt, rest.newest);
+      made.bytes = all.bytes; // its fingerprint included
+      made.usedAt = Math.max(made.usedAt, all.newest);
+      for (const { name: output } of entriesIn(join(place.root, path, 'out'))) {
+        noteLink(join(place.root, path, 'out', output), made, links);
+      }
     }
   }
 }
@@ -106,28 +130,29 @@ function addFingerprint(
   seen: Seen,
 ): void {
   unit.paths.push(path);
-  unit.bytes += own(place, folder);
-  for (const { name } of entriesIn(join(place.root, folder))) {
+  const files = entriesIn(join(place.root, folder));
+  const itself = statOf(join(place.root, folder));
+  unit.bytes += itself ? blocks(itself) : 0;
+  // One that was just made has no files yet.
+  if (files.length === 0) unit.usedAt = Math.max(unit.usedAt, itself?.mtimeMs ?? 0);
+  for (const { name } of files) {
     const file = join(place.root, folder, name);
     const stat = statOf(file);
     if (!stat) continue;
     if (stat.nlink === 1) unit.bytes += blocks(stat);
     else unit.bytes += diskUsage(file, seen).bytes;
-    unit.usedAt = Math.max(unit.usedAt, stat.mtimeMs, options.readsLeaveTraces ? stat.atimeMs : 0);
+    unit.usedAt = Math.max(unit.usedAt, lastUse(name, stat, options.readsLeaveTraces));
     if (options.compilers && name.endsWith('.json')) unit.gone ||= isByAnother(file, options.compilers);
   }
 }
 
-/** A folder's own blocks. */
-function own(place: Place, folder: string): number {
-  const stat = statOf(join(place.root, folder));
-  return stat ? blocks(stat) : 0;
-}
-
-/** 0 is written where the compiler does not matter. The number has 64 bits, so it is compared as text. */
+/**
+ * 0 is written where the compiler does not matter. The number has 64 bits, so it is compared as text. It is the first
+ * thing in there, and the rest may be long.
+ */
 function isByAnother(file: string, compilers: Set<string>): boolean {
   try {
-    const compiler = /"rustc":(\d+)/.exec(readFileSync(file, 'latin1'))?.[1];
+    const compiler = /"rustc":(\d+)/.exec(readStart(file, 512))?.[1];
     return compiler !== undefined && compiler !== '0' && !compilers.has(compiler);
   } catch {
     return false;
@@ -147,9 +172,15 @@ function outputs(place: Place, unit: (hash: string) => Unit, seen: Seen, links: 
       const usage = diskUsage(join(place.root, path), seen);
       of.bytes += usage.bytes;
       of.usedAt = Math.max(of.usedAt, usage.newest);
-      if (stat.nlink > 1 && stat.isFile()) links.set(`${stat.dev}:${stat.ino}`, of);
+      noteLink(join(place.root, path), of, links);
     }
   }
+}
+
+/** Whose a file is that may stand under a second name elsewhere. */
+function noteLink(file: string, unit: Unit, links: Map<string, Unit>): void {
+  const stat = statOf(file);
+  if (stat && stat.nlink > 1 && stat.isFile()) links.set(`${stat.dev}:${stat.ino}`, unit);
 }
 
 /** Programs stand in the profile's folder under a second name: with that left there, nothing would be freed. */

@@ -3,14 +3,15 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { foldersIn } from './disk-usage.js';
+import { namesIn } from './disk-usage.js';
 
 const run = promisify(execFile);
 
 /** A toolchain: the folder that holds its cargo and rustc. */
 export function installedToolchains(env: NodeJS.ProcessEnv, home: string): string[] {
   const rustup = env.RUSTUP_HOME || join(home, '.rustup');
-  const folders = foldersIn(join(rustup, 'toolchains')).map((name) => join(rustup, 'toolchains', name, 'bin'));
+  // `rustup toolchain link` makes a symbolic link, and what it leads to is installed all the same.
+  const folders = namesIn(join(rustup, 'toolchains')).map((name) => join(rustup, 'toolchains', name, 'bin'));
   // Rustup's own links in a bin folder lead to one of those above.
   const onPath = (env.PATH ?? '').split(delimiter).filter((folder) => folder && !existsSync(join(folder, 'rustup')));
   return [...new Set([...folders, ...onPath])].filter((bin) =>

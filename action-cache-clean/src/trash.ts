@@ -12,27 +12,51 @@ const AT_ONCE = 4;
 /** A folder on the same file system, to which things are moved in no time and from which they are deleted in peace. */
 export class Trash {
   readonly #folder: string;
-  readonly #own: string;
+  readonly #run: string;
+  /** Undefined until something is taken. */
+  #own: string | undefined;
   #count = 0;
 
-  /** @throws when it cannot be made: read-only, no permission, no space */
+  /** @throws when there is something else in its place */
   constructor(folder: string, run: string) {
     this.#folder = folder;
-    this.#own = join(folder, run);
-    mkdirSync(this.#own, { recursive: true, mode: 0o700 });
+    this.#run = run;
+    // A symbolic link there would carry things out of the cache.
+    const there = statOf(folder);
+    if (there && !there.isDirectory()) throw new Error(`${folder} is no folder`);
   }
 
-  /** Atomic: afterwards `path` is either there as it was, or gone. */
+  /** Atomic: afterwards `path` is either there as it was, or gone. @throws when it cannot be moved */
   take(path: string): void {
-    renameSync(path, join(this.#own, String(this.#count)));
+    if (!this.#own && this.#begin(path)) return;
+    renameSync(path, join(this.#own ?? '', `${this.#run}-${this.#count}`));
     this.#count += 1;
+  }
+
+  /** @returns whether `path` was taken by that */
+  #begin(path: string): boolean {
+    try {
+      const own = join(this.#folder, this.#run);
+      mkdirSync(own, { recursive: true, mode: 0o700 });
+      this.#own = own;
+      return false;
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      const full = ['ENOSPC', 'EDQUOT'].includes(code);
+      if (!full || statOf(this.#folder) || !statOf(path)?.isDirectory()) throw error;
+      // On a disk that has no room for a folder, what is to go becomes the folder.
+      renameSync(path, this.#folder);
+      this.#own = this.#folder;
+      return true;
+    }
   }
 
   /** Deletes what was taken. */
   async empty(): Promise<Emptied> {
-    const emptied = await remove(this.#own);
+    if (!this.#own) return { bytes: 0, problems: [] };
+    const { bytes, problems } = await remove(this.#own);
     removeIfEmpty(this.#folder);
-    return emptied;
+    return { bytes, problems };
   }
 }
 
@@ -54,7 +78,9 @@ async function remove(folder: string): Promise<Emptied> {
   // Whatever was mounted in there went along with its folder, and is still somebody's.
   const [mount] = existsSync(folder) ? mountsBelow(readMounts(), folder) : [];
   if (mount) return { bytes: 0, problems: [`${folder} was left there: something is mounted at ${mount}`] };
-  const bytes = givenBack(folder);
+  // Its own blocks are ours: nothing is given back by them.
+  const own = statOf(folder);
+  const bytes = givenBack(folder) - (own ? blocks(own) : 0);
   const limit = pLimit(AT_ONCE);
   const problems: string[] = [];
   const deletions = pieces(folder).map((path) =>
