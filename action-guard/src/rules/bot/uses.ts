@@ -1,0 +1,60 @@
+import { closest, distance } from 'fastest-levenshtein';
+import type { Bot, Layout, Tool } from './layout.js';
+import { type Statement, statementsOf } from './statements.js';
+
+/** A USE TOOL or ADD TOOL with the script it stands in. */
+export interface Use extends Statement {
+  tool: Tool;
+}
+
+const known = new WeakMap<Bot, Use[]>();
+
+/** All of a bot's. Worked out once for all rules. */
+export function usesOf(bot: Bot): Use[] {
+  const uses =
+    known.get(bot) ??
+    bot.tools
+      .filter(({ file }) => isText(file.kind))
+      .flatMap((tool) => statementsOf(tool.file.text).map((statement) => ({ ...statement, tool })));
+  known.set(bot, uses);
+  return uses;
+}
+
+/** Whether it is a file with a text of its own. */
+export function isText(kind: string): boolean {
+  return kind === 'file' || kind === 'executable';
+}
+
+/** The name that USE TOOL makes of its argument: without a path only where the ending is there. */
+export function nameIn(argument: string): string {
+  const at = argument.indexOf('.gbdialog/');
+  const rest = at < 0 ? argument : argument.slice(at + '.gbdialog/'.length);
+  return rest.endsWith('.bas') ? rest.slice(0, -'.bas'.length) : argument;
+}
+
+/** The name that was meant, whatever stands around it. */
+export function nameMeant(argument: string): string {
+  const file = argument.slice(argument.lastIndexOf('/') + 1);
+  return file.replace(/(\.bas|\.mcp\.json)$/i, '');
+}
+
+/** Whether USE TOOL finds the file. */
+export function hasOutput({ outputs }: Layout, bot: Bot, name: string): boolean {
+  const path = `${bot.outputs}/${name}.mcp.json`;
+  return outputs.has(path) || (name.includes('/') && bot.misplaced.includes(path));
+}
+
+/** Whether the repository has no output of the bot at all, which is one finding of its own. */
+export function isBare(bot: Bot): boolean {
+  return bot.found === 0 && bot.misplaced.length === 0;
+}
+
+/** The name that is nearest to a wrong one, if any is near. */
+export function nearest(name: string, names: readonly string[]): string | undefined {
+  if (name.length > 100 || names.length === 0) return undefined;
+  const plain = (text: string) => text.toLowerCase().replace(/[-_ .]/g, '');
+  const same = names.find((each) => plain(each) === plain(name));
+  if (same) return same;
+  const best = closest(name, names);
+  return distance(name, best) <= Math.max(1, Math.floor(name.length / 3)) ? best : undefined;
+}
