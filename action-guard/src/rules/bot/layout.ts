@@ -30,13 +30,16 @@ export interface Bot {
   misplaced: string[];
 }
 
+/** A `.mcp.json`, or a folder of that name with the first path in it. */
+export type Output = { kind: 'file' } | { kind: 'folder'; first: string };
+
 /** All bots of a tree. */
 export interface Layout {
   bots: Bot[];
   /** Scripts in a `.gbai` and in none of its dialogs. */
   outside: SourceFile[];
-  /** Every `.mcp.json` where a bot looks for it, with the folder it is in; by path. `folder`: there is a folder of that name. */
-  outputs: Map<string, 'file' | 'folder'>;
+  /** Every `.mcp.json` where a bot looks for it, by path. */
+  outputs: Map<string, Output>;
   tool(path: string): Tool | undefined;
 }
 
@@ -51,7 +54,7 @@ export function layoutOf(tree: Tree, options: BotOptions): Layout {
 }
 
 function survey(tree: Tree, options: BotOptions): Layout {
-  const outputs = new Map<string, 'file' | 'folder'>();
+  const outputs = new Map<string, Output>();
   const counts = new Map<string, number>();
   const misplaced = new Map<string, string[]>();
   for (const path of tree.paths) {
@@ -59,7 +62,7 @@ function survey(tree: Tree, options: BotOptions): Layout {
     if (!output || outputs.has(output.path)) continue;
     const folder = dirname(output.path);
     if (isOutputFolder(folder)) {
-      outputs.set(output.path, output.kind);
+      outputs.set(output.path, output.kind === 'file' ? { kind: 'file' } : { kind: 'folder', first: path });
       counts.set(folder, (counts.get(folder) ?? 0) + 1);
     } else {
       const bot = placeOf(output.path)?.folder ?? '';

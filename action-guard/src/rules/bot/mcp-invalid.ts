@@ -29,12 +29,11 @@ With \`format: mcp\` files are judged as the official MCP package does: there a 
   check: ({ head, options }) => {
     const layout = layoutOf(head, options);
     const byOutput = new Map(layout.bots.flatMap(({ tools }) => tools).map((tool) => [tool.output, tool]));
-    return [...layout.outputs].flatMap(([path, kind]) => {
-      if (kind === 'folder') {
-        const inside = head.paths.find((each) => each.startsWith(`${path}/`)) ?? path;
+    return [...layout.outputs].flatMap(([path, output]) => {
+      if (output.kind === 'folder') {
         return [
           lost(
-            inside,
+            output.first,
             `${basename(path)} is a folder: botserver cannot read it, and all tools of the session are lost.`,
           ),
         ];

@@ -1,10 +1,10 @@
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import type { Rule } from '../../rule.js';
 import { compile } from './compile.js';
 import { list } from './consumer.js';
 import { layoutOf, type Tool } from './layout.js';
 import { type BotOptions, outputs, scripts } from './options.js';
-import { hasOutput, isBare, isText, nameIn, usesOf } from './uses.js';
+import { hasOutput, isBare, isText, type Use, usesByName } from './uses.js';
 
 /** Every tool has its `.mcp.json`, parameters or not. */
 export const mcpMissing: Rule<BotOptions> = {
@@ -20,21 +20,19 @@ export const mcpMissing: Rule<BotOptions> = {
   files: () => scripts,
   reads: () => outputs,
   check: ({ head, options }) => {
-    const { bots, ...layout } = layoutOf(head, options);
-    return bots
+    const layout = layoutOf(head, options);
+    const paths = new Map([...layout.outputs.keys()].map((path) => [path.toLowerCase(), path]));
+    return layout.bots
       .filter((bot) => !isBare(bot))
       .flatMap((bot) => {
-        const missing = bot.tools.filter(
-          ({ kind, name }) => kind !== 'excluded' && !hasOutput({ bots, ...layout }, bot, name),
-        );
+        const missing = bot.tools.filter(({ kind, name }) => kind !== 'excluded' && !hasOutput(layout, bot, name));
+        const uses = missing.length ? usesByName(bot) : new Map();
         return missing.map((tool) => ({
           status: 'fail' as const,
           severity: tool.kind === 'entry' ? ('warning' as const) : undefined,
           at: { path: tool.path, line: 1, column: 1 },
-          message: `Tool ${tool.name} has no ${basename(tool.output)}: ${consequence(tool)}.`,
-          todo:
-            elsewhere(tool, [...layout.outputs.keys()]) ??
-            `Compile it and commit ${tool.output}, or write it with mode: generate.`,
+          message: `Tool ${tool.name} has no ${basename(tool.output)}: ${consequence(uses.get(tool.name))}.`,
+          todo: elsewhere(tool, paths) ?? `Compile it and commit ${tool.output}, or write it with mode: generate.`,
           fix: isText(tool.file.kind)
             ? { [tool.output]: compile(tool.name, tool.file.text, options.format) }
             : undefined,
@@ -148,8 +146,7 @@ function tools(files: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(files).map(([name, text]) => [`acme.gbai/acme.gbdialog/${name}`, text]));
 }
 
-function consequence({ name, bot }: Tool): string {
-  const uses = usesOf(bot).filter(({ argument }) => argument.kind === 'name' && nameIn(argument.text) === name);
+function consequence(uses: Use[] = []): string {
   if (uses.length === 0) return 'USE TOOL would skip it without a word';
   const places = uses.slice(0, 3).map(({ tool, line }) => `${basename(tool.path)}:${line + 1}`);
   if (uses.length > 3) places.push(`${uses.length - 3} more`);
@@ -157,8 +154,8 @@ function consequence({ name, bot }: Tool): string {
 }
 
 /** A file that was meant to be it. */
-function elsewhere({ output, bot }: Tool, outputs: string[]): string | undefined {
-  const same = (path: string) => basename(path).toLowerCase() === basename(output).toLowerCase();
-  const near = outputs.find((path) => dirname(path) === dirname(output) && same(path)) ?? bot.misplaced.find(same);
+function elsewhere({ output, bot }: Tool, paths: Map<string, string>): string | undefined {
+  const name = basename(output).toLowerCase();
+  const near = paths.get(output.toLowerCase()) ?? bot.misplaced.find((path) => basename(path).toLowerCase() === name);
   return near && `There is ${near}, where nobody looks: move it to ${output}.`;
 }

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { Finding, Rule } from '../../rule.js';
 import { compile } from './compile.js';
 import { type Bot, layoutOf, type Tool } from './layout.js';
@@ -22,9 +23,8 @@ Keep the compiled files in the repository (or let \`mode: generate\` write them)
     const withTools = bots.filter(({ tools }) => tools.some(({ kind }) => kind !== 'excluded'));
     const bare = withTools.filter(isBare);
     if (bare.length === 0) return [];
-    const compiled = bare.some(({ outputs }) =>
-      head.paths.some((path) => path.startsWith(`${outputs}/`) && path.endsWith('.ast')),
-    );
+    const withAst = new Set(head.paths.filter((path) => path.endsWith('.ast')).map(dirname));
+    const compiled = bare.some(({ outputs }) => withAst.has(outputs));
     const why = compiled ? ', though its .ast files are there' : '';
     if (bare.length === withTools.length) {
       const count = bare.length === 1 ? `bot ${bare[0]?.name}` : `${bare.length} bots`;
@@ -116,7 +116,7 @@ Keep the compiled files in the repository (or let \`mode: generate\` write them)
 function finding(bots: Bot[], message: string, { format }: BotOptions): Finding {
   const tools = bots.flatMap((bot) => bot.tools).filter(({ kind }) => kind !== 'excluded');
   const first = tools.find(({ kind }) => kind === 'tool') ?? (tools[0] as Tool);
-  const todo = `Compile ${bots.length === 1 ? 'it' : 'them'} and commit the outputs, or write them with mode: generate; they belong in ${first.output.slice(0, first.output.lastIndexOf('/') + 1)}.`;
+  const todo = `Compile ${bots.length === 1 ? 'it' : 'them'} and commit the outputs, or write them with mode: generate; they belong in ${dirname(first.output)}.`;
   const fix = tools
     .filter(({ file }) => isText(file.kind))
     .map(({ name, file, output }) => [output, compile(name, file.text, format)]);

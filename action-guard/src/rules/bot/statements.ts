@@ -52,15 +52,20 @@ export function statementsOf(text: string): Statement[] {
     if (!/tool/i.test(trimmed)) continue;
     for (const keyword of keywordsOf(trimmed)) {
       // A line may hold a hundred thousand of them: nobody names a tool in more than this.
-      const rest = trim(trimmed.slice(keyword.end, keyword.end + 400));
-      const start = keyword.end + rest.indent;
-      const argument = keyword.call ? callArgument(rest.text) : statementArgument(rest.text);
+      let rest = trim(trimmed.slice(keyword.end, keyword.end + 400));
+      let start = keyword.end + rest.indent;
+      const whole = rest.text;
+      if (keyword.call) {
+        rest = trim(whole.slice(1));
+        start += 1 + rest.indent;
+      }
+      const argument = argumentOf(rest.text);
       found.push({
         keyword: keyword.keyword,
         line,
         column: indent + (argument.kind === 'none' ? keyword.start : start),
         argument,
-        silent: keyword.call || (keyword.start === 0 && parametersOf(rest.text) === 1),
+        silent: keyword.call || (keyword.start === 0 && parametersOf(whole) === 1),
       });
     }
   }
@@ -107,9 +112,9 @@ function* keywordsOf(line: string): Generator<Keyword> {
   }
 }
 
-function statementArgument(rest: string): Argument {
+function argumentOf(rest: string): Argument {
   const first = rest[0];
-  if (first === undefined) return { kind: 'none' };
+  if (first === undefined || first === ')') return { kind: 'none' };
   if (first !== '"' && first !== "'") return { kind: 'expression', text: firstWord(rest) };
   const end = rest.indexOf(first, 1);
   if (end < 0) return { kind: 'expression', text: firstWord(rest) };
@@ -117,11 +122,6 @@ function statementArgument(rest: string): Argument {
   if (first === "'") return { kind: 'single', text };
   const after = trim(rest.slice(end + 1, end + 99)).text[0];
   return after === '+' || after === '&' ? { kind: 'expression', text: rest.slice(0, end + 1) } : { kind: 'name', text };
-}
-
-function callArgument(rest: string): Argument {
-  const inside = trim(rest.slice(1)).text;
-  return inside.startsWith(')') ? { kind: 'none' } : statementArgument(inside);
 }
 
 function firstWord(text: string): string {

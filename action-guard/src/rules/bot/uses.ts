@@ -20,6 +20,19 @@ export function usesOf(bot: Bot): Use[] {
   return uses;
 }
 
+/** Those that name a tool, by the name that is looked for. */
+export function usesByName(bot: Bot): Map<string, Use[]> {
+  const byName = new Map<string, Use[]>();
+  for (const use of usesOf(bot)) {
+    if (use.keyword !== 'USE TOOL' || use.argument.kind !== 'name') continue;
+    const name = nameIn(use.argument.text);
+    const others = byName.get(name);
+    if (others) others.push(use);
+    else byName.set(name, [use]);
+  }
+  return byName;
+}
+
 /** Whether it is a file with a text of its own. */
 export function isText(kind: string): boolean {
   return kind === 'file' || kind === 'executable';
