@@ -17,7 +17,7 @@ even start. One finding for a script.`,
       [...linesByScript(bot)].map(([path, { text, places }]) => ({
         status: 'fail' as const,
         at: { path, line: (places[0]?.line ?? 0) + 1, column: (places[0]?.column ?? 0) + 1 },
-        message: `ADD TOOL is no statement${places.length > 1 ? `, here and ${places.length - 1} more times` : ''}: the script stops.`,
+        message: `ADD TOOL is no statement${timesMore(places.length - 1)}: the script stops.`,
         todo: 'Write USE TOOL.',
         fix: { [path]: withUse(text, places) },
       })),
@@ -35,11 +35,15 @@ even start. One finding for a script.`,
       {
         name: 'ADD TOOL twice in a script: one finding',
         files: { 'acme.gbai/acme.gbdialog/start.bas': 'TALK "Hi"\n  ADD TOOL "faq"\nADD TOOL "price"\n' },
-        finds: [{ at: 'acme.gbai/acme.gbdialog/start.bas:2:12', says: /here and 1 more times/ }],
+        finds: [{ at: 'acme.gbai/acme.gbdialog/start.bas:2:12', says: /here and once more/ }],
       },
     ],
   },
 };
+
+function timesMore(count: number): string {
+  return count === 0 ? '' : count === 1 ? ', here and once more' : `, here and ${count} more times`;
+}
 
 type Place = { line: number; column: number };
 

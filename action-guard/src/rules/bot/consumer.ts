@@ -16,6 +16,8 @@ export interface Problem {
   severity: Severity;
   message: string;
   todo?: string;
+  /** That the model is told nothing of the tool, which is no harm where none calls it. */
+  about?: 'empty description';
 }
 
 export interface Judgement {
@@ -184,6 +186,7 @@ function named(root: Node, stem: string): Judgement {
       at: description.offset,
       severity: 'warning',
       message: 'The description is empty: the model cannot know what the tool is for.',
+      about: 'empty description',
       todo: 'Give the script a DESCRIPTION "..." line, and compile it.',
     });
   return { verdict: 'accepted', problems };

@@ -32,20 +32,42 @@ export interface Line {
 }
 
 /** White space as Rust has it: with U+0085, and without the byte order mark that JavaScript counts in. */
-const SPACE = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+function isSpace(code: number): boolean {
+  if (code <= 0x20) return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+  if (code < 0x1680) return code === 0x85 || code === 0xa0;
+  return (
+    code === 0x1680 ||
+    (code >= 0x2000 && code <= 0x200a) ||
+    code === 0x2028 ||
+    code === 0x2029 ||
+    code === 0x202f ||
+    code === 0x205f ||
+    code === 0x3000
+  );
+}
 
 /** Without white space at both ends. In loops, as `\s+$` takes quadratic time. */
 export function trim(text: string): Line {
   let start = 0;
   let end = text.length;
-  while (start < end && SPACE.test(text[start] as string)) start++;
-  while (end > start && SPACE.test(text[end - 1] as string)) end--;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
   return { text: text.slice(start, end), indent: start };
 }
 
 /** Its words. */
 export function words(text: string): string[] {
-  return text.split(SPACE).filter((word) => word !== '');
+  const found: string[] = [];
+  let start = -1;
+  for (let at = 0; at <= text.length; at++) {
+    const isWord = at < text.length && !isSpace(text.charCodeAt(at));
+    if (isWord && start < 0) start = at;
+    if (!isWord && start >= 0) {
+      found.push(text.slice(start, at));
+      start = -1;
+    }
+  }
+  return found;
 }
 
 /** Its lines, trimmed. A lone carriage return ends none. */
@@ -57,12 +79,18 @@ export function linesOf(text: string): Line[] {
 export function definitionOf(text: string): Definition {
   const params: Param[] = [];
   let description = '';
+  if (!declares(text)) return { params, description };
   for (const [line, { text: trimmed }] of linesOf(text).entries()) {
     const param = paramOf(trimmed, line);
     if (param) params.push(param);
     description = descriptionOf(trimmed) ?? description;
   }
   return { params, description };
+}
+
+/** Whether there can be anything in it; most scripts are long, and this is quick. */
+export function declares(text: string): boolean {
+  return text.includes('PARAM ') || text.includes('DESCRIPTION ');
 }
 
 /** The tool's description that a trimmed line gives, if it gives one. */

@@ -65,7 +65,8 @@ With \`format: mcp\` files are judged as the official MCP package does: there a 
         ];
       const { verdict, problems } = judge(stem, file.text, options.format);
       const lines = new Lines(file.text);
-      return problems.slice(0, MOST).map(
+      const worthTelling = problems.filter(({ about }) => !about || source?.kind !== 'entry');
+      return worthTelling.slice(0, MOST).map(
         ({ at, severity, message, todo }): Finding => ({
           status: 'fail',
           severity: severity === 'error' ? undefined : severity,

@@ -107,6 +107,7 @@ interface Note {
 
 function notesOf(text: string): Note[] {
   const notes: Note[] = [];
+  if (!/param|description/i.test(text)) return notes;
   const declared = new Map<string, number>();
   const once = new Set<string>();
   let described: { line: number; column: number } | undefined;

@@ -1,6 +1,6 @@
 import type { Finding, Rule } from '../../rule.js';
 import { list, quote } from './consumer.js';
-import { linesOf, type Param, paramOf, trim } from './grammar.js';
+import { declares, linesOf, type Param, paramOf, trim } from './grammar.js';
 import { layoutOf } from './layout.js';
 import { type BotOptions, scripts } from './options.js';
 import { isText, nearest } from './uses.js';
@@ -19,7 +19,7 @@ other tools of the call.`,
     const types = new Set(options.types);
     return layoutOf(head, options).bots.flatMap(({ tools }) =>
       tools
-        .filter(({ file, kind }) => isText(file.kind) && kind !== 'excluded')
+        .filter(({ file, kind }) => isText(file.kind) && kind !== 'excluded' && declares(file.text))
         .flatMap(({ path, file }) => {
           const found: Finding[] = [];
           for (const [line, { text, indent }] of linesOf(file.text).entries()) {
@@ -66,7 +66,7 @@ function troubleOf(
   if (!types.has(written)) {
     const near = nearest(written, [...types]);
     return {
-      message: `${quote(written)} is no type: ${quote(name)} is a string.`,
+      message: `${quote(written.replace(/[",]/g, ''))} is no type: ${quote(name)} is a string.`,
       todo: written.startsWith('"')
         ? `Write AS STRING, and the values in its DESCRIPTION${description ? '' : ', which it lacks'}.`
         : near

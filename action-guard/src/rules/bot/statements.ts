@@ -47,8 +47,9 @@ export function* lines(
 /** All of a script's USE TOOL and ADD TOOL. */
 export function statementsOf(text: string): Statement[] {
   const found: Statement[] = [];
+  if (!/tool/i.test(text)) return found;
   for (const { line, text: trimmed, indent } of code(text)) {
-    // Most lines have none of it; this is the cheap way to know.
+    // Most lines have none of it either; this is the cheap way to know.
     if (!/tool/i.test(trimmed)) continue;
     for (const keyword of keywordsOf(trimmed)) {
       // A line may hold a hundred thousand of them: nobody names a tool in more than this.

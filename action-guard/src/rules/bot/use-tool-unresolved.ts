@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Finding, Rule } from '../../rule.js';
-import { quote } from './consumer.js';
+import { list, quote } from './consumer.js';
 import { type Bot, type Layout, layoutOf, type Tool } from './layout.js';
 import { type BotOptions, outputs, scripts } from './options.js';
 import { hasOutput, isBare, nameIn, nameMeant, nearest, type Use, usesOf } from './uses.js';
@@ -135,7 +135,7 @@ function troubleOf(
   const then = silent ? 'it is skipped without a word' : 'it stops the script';
   const meant = (name: string) => {
     const near = hint(nameMeant(name));
-    return near ? `Did you mean "${near}"?` : `Bot ${bot.name} has no tool of a similar name.`;
+    return near ? `Did you mean "${near}"?` : `It has ${someOf([...known])}.`;
   };
   switch (argument.kind) {
     case 'none':
@@ -186,6 +186,10 @@ function troubleOf(
     };
   }
   return { status: 'fail', message: `Bot ${bot.name} has no tool ${quote(name)}: ${then}.`, todo: meant(name) };
+}
+
+function someOf(names: string[]): string {
+  return names.length > 8 ? `${names.slice(0, 7).join(', ')} and ${names.length - 7} others` : list(names);
 }
 
 /** A script whose USE TOOLs with a path and no ending have the bare name. */
