@@ -58,6 +58,12 @@ export function nodeAt(root: Node, path: readonly PropertyKey[]): Node {
   return node;
 }
 
+/** A node and all in it, in the order of the file. As deep as readJson lets a file be. */
+export function* nodesOf(node: Node): Generator<Node> {
+  yield node;
+  for (const child of node.children ?? []) yield* nodesOf(child);
+}
+
 function wrong(at: number, message: string): Json {
   return { error: { at, message } };
 }
@@ -82,13 +88,11 @@ function tooDeep(text: string): number {
 
 /** What JSON.parse lets pass and serde_json does not. */
 function oddity(root: Node): { at: number; message: string } | undefined {
-  const nodes = [root];
-  for (let node = nodes.pop(); node; node = nodes.pop()) {
+  for (const node of nodesOf(root)) {
     if (node.type === 'string' && /\p{Surrogate}/u.test(node.value))
       return { at: node.offset, message: 'a text has half of a character (a lone surrogate)' };
     if (node.type === 'number' && !Number.isFinite(node.value))
       return { at: node.offset, message: 'a number is out of range' };
-    nodes.push(...(node.children ?? []).toReversed());
   }
   return undefined;
 }

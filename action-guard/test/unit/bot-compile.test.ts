@@ -215,7 +215,7 @@ describe('what is generated', () => {
         const { verdict, problems } = judge('x', [...made.values()][0] ?? '', format);
         expect([verdict, problems.filter(({ severity }) => severity === 'error')]).toEqual(['accepted', []]);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -231,7 +231,7 @@ describe('what is generated', () => {
         };
         expect(findings(files, 'bot/mcp-stale').some(({ severity }) => severity === undefined)).toBe(true);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 

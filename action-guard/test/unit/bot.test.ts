@@ -127,7 +127,7 @@ describe('any input', () => {
             expect(at.column).toBeLessThanOrEqual((lines?.[at.line - 1]?.length ?? 0) + 1);
           }
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -151,7 +151,7 @@ describe('any input', () => {
           else expect(json.value).toEqual(value);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });

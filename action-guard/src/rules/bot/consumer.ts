@@ -1,6 +1,6 @@
 import type { Node } from 'jsonc-parser';
 import { z } from 'zod';
-import { type Json, member, members, nodeAt, property, readJson } from '../../formats/json.js';
+import { type Json, member, members, nodeAt, nodesOf, property, readJson } from '../../formats/json.js';
 import type { Severity } from '../../rule.js';
 import type { BotOptions } from './options.js';
 
@@ -286,8 +286,8 @@ function outline(node: Node | undefined): unknown {
 /** A key that stands twice: every reader keeps the last. */
 function repeatedKeys(root: Node): Judgement {
   const problems: Problem[] = [];
-  const nodes = [root];
-  for (let node = nodes.pop(); node; node = nodes.pop()) {
+  for (const node of nodesOf(root)) {
+    if (node.type !== 'object') continue;
     const seen = new Set<string>();
     for (const { key, keyNode } of members(node)) {
       if (seen.has(key))
@@ -299,7 +299,6 @@ function repeatedKeys(root: Node): Judgement {
         });
       seen.add(key);
     }
-    nodes.push(...(node.children ?? []));
   }
   return { verdict: 'accepted', problems };
 }

@@ -156,7 +156,7 @@ function differences(
   for (const key of ['input_schema', 'inputSchema'] as const) {
     const schema = expected[key];
     const node = member(root, key);
-    if (schema && node) found.push(...schemaDifferences(tool, definition, schema, node));
+    if (schema && node) for (const each of schemaDifferences(tool, definition, schema, node)) found.push(each);
   }
   return found.sort((a, b) => a.at - b.at);
 }

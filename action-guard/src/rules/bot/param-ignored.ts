@@ -105,6 +105,9 @@ interface Note {
   fixable?: boolean;
 }
 
+/** More than a person reads of one script. */
+const MOST = 1000;
+
 function notesOf(text: string): Note[] {
   const notes: Note[] = [];
   if (!/param|description/i.test(text)) return notes;
@@ -112,6 +115,7 @@ function notesOf(text: string): Note[] {
   const once = new Set<string>();
   let described: { line: number; column: number } | undefined;
   for (const { line, text: trimmed, indent, kind } of lines(text)) {
+    if (notes.length >= MOST) break;
     const say = (column: number, severity: Severity, message: string, todo: string, fixable = false) =>
       notes.push({ line, column: indent + column, severity, message, todo, fixable });
     if (line === 0 && /^\uFEFF(PARAM|DESCRIPTION) /.test(trimmed))

@@ -44,6 +44,9 @@ export function* lines(
   }
 }
 
+/** More than any script has; who writes more to keep a reader busy is told of these. */
+const MOST = 2000;
+
 /** All of a script's USE TOOL and ADD TOOL. */
 export function statementsOf(text: string): Statement[] {
   const found: Statement[] = [];
@@ -52,6 +55,7 @@ export function statementsOf(text: string): Statement[] {
     // Most lines have none of it either; this is the cheap way to know.
     if (!/tool/i.test(trimmed)) continue;
     for (const keyword of keywordsOf(trimmed)) {
+      if (found.length === MOST) return found;
       // A line may hold a hundred thousand of them: nobody names a tool in more than this.
       let rest = trim(trimmed.slice(keyword.end, keyword.end + 400));
       let start = keyword.end + rest.indent;
