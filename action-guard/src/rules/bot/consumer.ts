@@ -2,6 +2,7 @@ import type { Node } from 'jsonc-parser';
 import { z } from 'zod';
 import { type Json, member, members, nodeAt, nodesOf, property, readJson } from '../../formats/json.js';
 import type { Severity } from '../../rule.js';
+import type { SourceFile } from '../../tree.js';
 import type { BotOptions } from './options.js';
 
 /**
@@ -44,6 +45,16 @@ export function judge(stem: string, text: string, format: BotOptions['format']):
     verdict: order[Math.max(...parts.map(({ verdict }) => order.indexOf(verdict)))] as Verdict,
     problems: parts.flatMap(({ problems }) => problems).sort((a, b) => a.at - b.at),
   };
+}
+
+const known = new WeakMap<SourceFile, Map<string, Judgement>>();
+
+/** The same of a file. Worked out once for all rules. */
+export function judgeFile(stem: string, file: SourceFile, format: BotOptions['format']): Judgement {
+  const byFormat = known.get(file) ?? new Map<string, Judgement>();
+  const judgement = byFormat.get(format) ?? judge(stem, file.text, format);
+  known.set(file, byFormat.set(format, judgement));
+  return judgement;
 }
 
 const nothing: Judgement = { verdict: 'accepted', problems: [] };

@@ -2,7 +2,7 @@ import { Lines } from '../../lines.js';
 import type { Rule } from '../../rule.js';
 import { layoutOf } from './layout.js';
 import { type BotOptions, scripts } from './options.js';
-import { isText } from './uses.js';
+import { isText, isUtf8 } from './uses.js';
 
 /** A script that cannot be read. */
 export const encoding: Rule<BotOptions> = {
@@ -15,9 +15,9 @@ the bot goes on with the one it had before.`,
   files: () => scripts,
   check: ({ head, options }) =>
     layoutOf(head, options).bots.flatMap(({ tools }) =>
-      tools.flatMap(({ path, file: { kind, text, bytes } }) => {
-        const first = text.indexOf('\uFFFD');
-        if (!isText(kind)) return [];
+      tools.flatMap(({ path, file }) => {
+        const { text } = file;
+        if (!isText(file.kind)) return [];
         if (text.includes('\0'))
           return [
             finding(
@@ -27,10 +27,14 @@ the bot goes on with the one it had before.`,
               'This script has a zero byte, as UTF-16 has: it is no text to the compiler.',
             ),
           ];
-        // A true U+FFFD in the file is possible, if odd.
-        if (first < 0 || Buffer.from(text).equals(bytes)) return [];
+        if (isUtf8(file)) return [];
         return [
-          finding(path, text, first, 'This script is not UTF-8 from here on: the bot goes on with what it had before.'),
+          finding(
+            path,
+            text,
+            text.indexOf('\uFFFD'),
+            'This script is not UTF-8 from here on: the bot goes on with what it had before.',
+          ),
         ];
       }),
     ),

@@ -2,7 +2,7 @@ import type { Tree } from '../../tree.js';
 import { compile } from './compile.js';
 import { layoutOf } from './layout.js';
 import type { BotOptions } from './options.js';
-import { isText } from './uses.js';
+import { isReadable } from './uses.js';
 
 /**
  * Every `.mcp.json` that the tools of a tree should have, by path, as the compiler would write them: for `mode: generate`.
@@ -12,7 +12,7 @@ export function generate(tree: Tree, options: BotOptions): Map<string, string> {
   const tools = layoutOf(tree, options).bots.flatMap((bot) => bot.tools);
   return new Map(
     tools
-      .filter(({ kind, file }) => kind !== 'excluded' && isText(file.kind))
+      .filter(({ kind, file }) => kind !== 'excluded' && isReadable(file))
       .map(({ name, file, output }) => [output, compile(name, file.text, options.format)]),
   );
 }

@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import type { SourceFile, Tree } from '../../tree.js';
 import { matcher } from '../../tree.js';
-import { type BotOptions, scripts } from './options.js';
+import { type BotOptions, outputs as outputGlobs, scripts } from './options.js';
 
 /** A script that the bot compiler takes for a tool. */
 export interface Tool {
@@ -27,7 +27,7 @@ export interface Bot {
   /** How many there are. */
   found: number;
   /** Paths of those that lie elsewhere in the bot. */
-  misplaced: string[];
+  misplaced: Set<string>;
 }
 
 /** A `.mcp.json`, or a folder of that name with the first path in it. */
@@ -54,12 +54,13 @@ export function layoutOf(tree: Tree, options: BotOptions): Layout {
 }
 
 function survey(tree: Tree, options: BotOptions): Layout {
+  const isRead = matcher(outputGlobs);
   const outputs = new Map<string, Output>();
   const counts = new Map<string, number>();
-  const misplaced = new Map<string, string[]>();
+  const misplaced = new Map<string, Set<string>>();
   for (const path of tree.paths) {
     const output = outputOf(path);
-    if (!output || outputs.has(output.path)) continue;
+    if (!output || outputs.has(output.path) || (output.kind === 'file' && !isRead(path))) continue;
     const folder = dirname(output.path);
     if (isOutputFolder(folder)) {
       outputs.set(output.path, output.kind === 'file' ? { kind: 'file' } : { kind: 'folder', first: path });
@@ -67,8 +68,8 @@ function survey(tree: Tree, options: BotOptions): Layout {
     } else {
       const bot = placeOf(output.path)?.folder ?? '';
       const others = misplaced.get(bot);
-      if (others) others.push(output.path);
-      else misplaced.set(bot, [output.path]);
+      if (others) others.add(output.path);
+      else misplaced.set(bot, new Set([output.path]));
     }
   }
 
@@ -89,7 +90,7 @@ function survey(tree: Tree, options: BotOptions): Layout {
         tools: [],
         outputs: '',
         found: 0,
-        misplaced: misplaced.get(place.folder) ?? [],
+        misplaced: misplaced.get(place.folder) ?? new Set(),
       };
       bots.set(place.folder, bot);
     }

@@ -3,10 +3,10 @@ import { Lines } from '../../lines.js';
 import type { Finding, Rule } from '../../rule.js';
 import type { SourceFile } from '../../tree.js';
 import { compile } from './compile.js';
-import { judge } from './consumer.js';
+import { judgeFile } from './consumer.js';
 import { layoutOf } from './layout.js';
 import { type BotOptions, outputs, scripts } from './options.js';
-import { isText } from './uses.js';
+import { isReadable, isUtf8 } from './uses.js';
 
 /** More than a person reads of one file. */
 const MOST = 100;
@@ -50,8 +50,8 @@ With \`format: mcp\` files are judged as the official MCP package does: there a 
         return [lost(path, `${basename(path)} is a submodule, which is a folder: all tools of the session are lost.`)];
       const source = byOutput.get(path);
       const stem = basename(path).slice(0, -'.mcp.json'.length);
-      const fix =
-        source && isText(source.file.kind)
+      const mended = () =>
+        source && isReadable(source.file)
           ? { [path]: compile(source.name, source.file.text, options.format) }
           : undefined;
       const broken = isUtf8(file) ? undefined : brokenAt(file);
@@ -60,11 +60,13 @@ With \`format: mcp\` files are judged as the official MCP package does: there a 
           {
             ...lost(path, 'This is no UTF-8: botserver cannot read it, and all tools of the session are lost.'),
             at: broken,
-            fix,
+            fix: mended(),
           },
         ];
-      const { verdict, problems } = judge(stem, file.text, options.format);
+      const { verdict, problems } = judgeFile(stem, file, options.format);
       const lines = new Lines(file.text);
+      // What its reader takes may have been written by hand, and is left to that hand.
+      const fix = verdict === 'accepted' ? undefined : mended();
       const worthTelling = problems.filter(({ about }) => !about || source?.kind !== 'entry');
       return worthTelling.slice(0, MOST).map(
         ({ at, severity, message, todo }): Finding => ({
@@ -73,8 +75,7 @@ With \`format: mcp\` files are judged as the official MCP package does: there a 
           at: { path, ...lines.at(at) },
           message,
           todo,
-          // What its reader takes may have been written by hand, and is left to that hand.
-          fix: verdict === 'accepted' || severity !== 'error' ? undefined : fix,
+          fix: severity === 'error' ? fix : undefined,
         }),
       );
     });
@@ -206,11 +207,6 @@ function bad(name: string, text: string, place: string, says: RegExp, times = 1)
 
 function lost(path: string, message: string): Finding {
   return { status: 'fail', at: { path, line: 1, column: 1 }, message, todo: `Put a file of JSON at ${dirname(path)}.` };
-}
-
-function isUtf8({ text, bytes }: SourceFile): boolean {
-  // A true U+FFFD in the file is possible, if odd.
-  return !text.includes('\uFFFD') || Buffer.from(text).equals(bytes);
 }
 
 function brokenAt({ path, text }: SourceFile): Finding['at'] {

@@ -2,9 +2,9 @@ import { basename } from 'node:path';
 import type { Rule } from '../../rule.js';
 import { compile } from './compile.js';
 import { list } from './consumer.js';
-import { layoutOf, type Tool } from './layout.js';
+import { type Bot, layoutOf, type Tool } from './layout.js';
 import { type BotOptions, outputs, scripts } from './options.js';
-import { hasOutput, isBare, isText, type Use, usesByName } from './uses.js';
+import { hasOutput, isBare, isReadable, type Use, usesByName } from './uses.js';
 
 /** Every tool has its `.mcp.json`, parameters or not. */
 export const mcpMissing: Rule<BotOptions> = {
@@ -22,18 +22,23 @@ export const mcpMissing: Rule<BotOptions> = {
   check: ({ head, options }) => {
     const layout = layoutOf(head, options);
     const paths = new Map([...layout.outputs.keys()].map((path) => [path.toLowerCase(), path]));
+    // By the last part of their path, in lower case.
+    const byName = (bot: Bot) => new Map([...bot.misplaced].map((path) => [basename(path).toLowerCase(), path]));
     return layout.bots
       .filter((bot) => !isBare(bot))
       .flatMap((bot) => {
         const missing = bot.tools.filter(({ kind, name }) => kind !== 'excluded' && !hasOutput(layout, bot, name));
-        const uses = missing.length ? usesByName(bot) : new Map();
+        if (missing.length === 0) return [];
+        const [uses, misplaced] = [usesByName(bot), byName(bot)];
         return missing.map((tool) => ({
           status: 'fail' as const,
           severity: tool.kind === 'entry' ? ('warning' as const) : undefined,
           at: { path: tool.path, line: 1, column: 1 },
           message: `Tool ${tool.name} has no ${basename(tool.output)}: ${consequence(uses.get(tool.name))}.`,
-          todo: elsewhere(tool, paths) ?? `Compile it and commit ${tool.output}, or write it with mode: generate.`,
-          fix: isText(tool.file.kind)
+          todo:
+            elsewhere(tool, paths, misplaced) ??
+            `Compile it and commit ${tool.output}, or write it with mode: generate.`,
+          fix: isReadable(tool.file)
             ? { [tool.output]: compile(tool.name, tool.file.text, options.format) }
             : undefined,
         }));
@@ -154,8 +159,7 @@ function consequence(uses: Use[] = []): string {
 }
 
 /** A file that was meant to be it. */
-function elsewhere({ output, bot }: Tool, paths: Map<string, string>): string | undefined {
-  const name = basename(output).toLowerCase();
-  const near = paths.get(output.toLowerCase()) ?? bot.misplaced.find((path) => basename(path).toLowerCase() === name);
+function elsewhere({ output }: Tool, paths: Map<string, string>, misplaced: Map<string, string>): string | undefined {
+  const near = paths.get(output.toLowerCase()) ?? misplaced.get(basename(output).toLowerCase());
   return near && `There is ${near}, where nobody looks: move it to ${output}.`;
 }

@@ -3,11 +3,14 @@ import { member, members, readJson } from '../../formats/json.js';
 import { Lines } from '../../lines.js';
 import type { Finding, Rule, Severity } from '../../rule.js';
 import { compile, type InputSchema, toolOf } from './compile.js';
-import { judge, list, quote } from './consumer.js';
+import { judgeFile, list, quote } from './consumer.js';
 import { type Definition, definitionOf, linesOf, paramOf } from './grammar.js';
 import { layoutOf, type Tool } from './layout.js';
 import { type BotOptions, outputs, scripts } from './options.js';
 import { isText } from './uses.js';
+
+/** More than a person reads of one file. */
+const MOST = 100;
 
 /** A `.mcp.json` says what its script says. */
 export const mcpStale: Rule<BotOptions> = {
@@ -20,10 +23,12 @@ of the script: order and layout do not matter, and a parameter that the script c
   suppressible: true,
   files: () => outputs,
   reads: () => scripts,
-  check: ({ head, options }) =>
-    layoutOf(head, options).bots.flatMap(({ tools }) =>
+  check: ({ head, options }) => {
+    const { bots, outputs } = layoutOf(head, options);
+    const isFile = (path: string) => outputs.get(path)?.kind === 'file';
+    return bots.flatMap(({ tools }) =>
       tools.flatMap((tool): Finding[] => {
-        const file = head.file(tool.output);
+        const file = isFile(tool.output) ? head.file(tool.output) : undefined;
         if (!file || !isText(file.kind)) return [];
         if (!isText(tool.file.kind))
           return [
@@ -33,21 +38,25 @@ of the script: order and layout do not matter, and a parameter that the script c
               message: `${tool.path} is no file but a ${tool.file.kind}, which is not followed: whether ${tool.output} fits it could not be told.`,
             },
           ];
-        const { verdict } = judge(tool.name, file.text, options.format);
-        const json = readJson(file.text);
         // What its reader refuses is the finding of another rule.
-        if (verdict !== 'accepted' || 'error' in json) return [];
+        if (judgeFile(tool.name, file, options.format).verdict !== 'accepted') return [];
+        const json = readJson(file.text);
+        if ('error' in json) return [];
+        const found = differences(tool, json.root, options).slice(0, MOST);
+        if (found.length === 0) return [];
         const lines = new Lines(file.text);
-        return differences(tool, json.root, options).map(({ at, severity, message }) => ({
+        const fix = { [tool.output]: compile(tool.name, tool.file.text, options.format) };
+        return found.map(({ at, severity, message }) => ({
           status: 'fail',
           severity: severity === 'error' ? undefined : severity,
           at: { path: tool.output, ...lines.at(at) },
           message,
           todo: 'Compile the script again, or write the file with mode: generate.',
-          fix: { [tool.output]: compile(tool.name, tool.file.text, options.format) },
+          fix,
         }));
       }),
-    ),
+    );
+  },
   samples: {
     good: [
       pair('the compiler wrote it', SCRIPT(), compile('x', SCRIPT())),

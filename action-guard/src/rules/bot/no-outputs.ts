@@ -3,7 +3,7 @@ import type { Finding, Rule } from '../../rule.js';
 import { compile } from './compile.js';
 import { type Bot, layoutOf, type Tool } from './layout.js';
 import { type BotOptions, outputs, scripts } from './options.js';
-import { isBare, isText } from './uses.js';
+import { isBare, isReadable } from './uses.js';
 
 /** One finding for a bot without any output, and one for a repository without any: not one for each tool. */
 export const noOutputs: Rule<BotOptions> = {
@@ -118,7 +118,7 @@ function finding(bots: Bot[], message: string, { format }: BotOptions): Finding 
   const first = tools.find(({ kind }) => kind === 'tool') ?? (tools[0] as Tool);
   const todo = `Compile ${bots.length === 1 ? 'it' : 'them'} and commit the outputs, or write them with mode: generate; they belong in ${dirname(first.output)}.`;
   const fix = tools
-    .filter(({ file }) => isText(file.kind))
+    .filter(({ file }) => isReadable(file))
     .map(({ name, file, output }) => [output, compile(name, file.text, format)]);
   return {
     status: 'fail',

@@ -1,4 +1,5 @@
 import { closest, distance } from 'fastest-levenshtein';
+import type { SourceFile } from '../../tree.js';
 import type { Bot, Layout, Tool } from './layout.js';
 import { type Statement, statementsOf } from './statements.js';
 
@@ -38,6 +39,17 @@ export function isText(kind: string): boolean {
   return kind === 'file' || kind === 'executable';
 }
 
+/** Whether it is UTF-8, as all readers want it. */
+export function isUtf8({ text, bytes }: SourceFile): boolean {
+  // A true U+FFFD in the file is possible, if odd.
+  return !text.includes('\uFFFD') || Buffer.from(text).equals(bytes);
+}
+
+/** Whether the compiler can read it. */
+export function isReadable(file: SourceFile): boolean {
+  return isText(file.kind) && isUtf8(file);
+}
+
 /** The name that USE TOOL makes of its argument: without a path only where the ending is there. */
 export function nameIn(argument: string): string {
   const at = argument.indexOf('.gbdialog/');
@@ -54,12 +66,12 @@ export function nameMeant(argument: string): string {
 /** Whether USE TOOL finds the file. */
 export function hasOutput({ outputs }: Layout, bot: Bot, name: string): boolean {
   const path = `${bot.outputs}/${name}.mcp.json`;
-  return outputs.has(path) || (name.includes('/') && bot.misplaced.includes(path));
+  return outputs.has(path) || (name.includes('/') && bot.misplaced.has(path));
 }
 
 /** Whether the repository has no output of the bot at all, which is one finding of its own. */
 export function isBare(bot: Bot): boolean {
-  return bot.found === 0 && bot.misplaced.length === 0;
+  return bot.found === 0 && bot.misplaced.size === 0;
 }
 
 /** The name that is nearest to a wrong one, if any is near. */
