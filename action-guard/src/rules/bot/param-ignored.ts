@@ -87,9 +87,14 @@ not read \`as\` (the parameter is a string), \`OPTIONAL\` or \`DEFAULT\` (every 
       found('DESCRIPTION without quotation marks', 'DESCRIPTION Price', 1, /"ESCRIPTION Price"/, false),
       found('DESCRIPTION with one quotation mark', 'DESCRIPTION "Price', 13, /is ignored/),
       {
+        name: 'the descriptions of three tools in one script',
+        files: { 'acme.gbai/acme.gbdialog/a.bas': '\nDESCRIPTION "One"\nDESCRIPTION "Two"\nDESCRIPTION "Three"\n' },
+        finds: [{ at: 'acme.gbai/acme.gbdialog/a.bas:2:1', says: /and 1 more are ignored: line 4/ }],
+      },
+      {
         name: 'two descriptions of a tool',
         files: { 'acme.gbai/acme.gbdialog/a.bas': 'DESCRIPTION "One"\nDESCRIPTION "Two"\n' },
-        finds: [{ at: 'acme.gbai/acme.gbdialog/a.bas:1:1', says: /line 2 gives another/ }],
+        finds: [{ at: 'acme.gbai/acme.gbdialog/a.bas:1:1', says: /This description is ignored: line 2/ }],
       },
     ],
   },
@@ -113,7 +118,7 @@ function notesOf(text: string): Note[] {
   if (!/param|description/i.test(text)) return notes;
   const declared = new Map<string, number>();
   const once = new Set<string>();
-  let described: { line: number; column: number } | undefined;
+  const described: { line: number; column: number }[] = [];
   for (const { line, text: trimmed, indent, kind } of lines(text)) {
     if (notes.length >= MOST) break;
     const say = (column: number, severity: Severity, message: string, todo: string, fixable = false) =>
@@ -161,20 +166,22 @@ function notesOf(text: string): Note[] {
           'The description is ignored, as its quotation mark is not closed.',
           'Close it in the same line.',
         );
-      if (found !== undefined) {
-        if (described)
-          notes.push({
-            ...described,
-            severity: 'warning',
-            message: `This description is ignored, as line ${line + 1} gives another.`,
-            todo: 'Keep one of them.',
-          });
-        described = { line, column: indent };
-      }
+      if (found !== undefined) described.push({ line, column: indent });
     } else if (kind === 'code') {
       const like = lookalike(trimmed);
       if (like) say(0, like.severity, like.message, like.todo, true);
     }
+  }
+  const [first, ...others] = described;
+  const last = others.at(-1);
+  if (first && last) {
+    const which = others.length > 1 ? `This description and ${others.length - 1} more are` : 'This description is';
+    notes.push({
+      ...first,
+      severity: 'warning',
+      message: `${which} ignored: line ${last.line + 1} gives the last, and a script is one tool.`,
+      todo: 'Keep one of them, or make a script of each tool.',
+    });
   }
   return notes.sort((a, b) => a.line - b.line || a.column - b.column);
 }

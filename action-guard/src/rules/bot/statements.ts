@@ -21,7 +21,7 @@ export type Argument =
   | { kind: 'none' };
 
 /** Lines of a script that are statements: without comments, TALK and MAIL blocks. From 0. */
-export function* code(text: string): Generator<{ line: number; text: string; indent: number }> {
+function* code(text: string): Generator<{ line: number; text: string; indent: number }> {
   for (const line of lines(text)) if (line.kind === 'code') yield line;
 }
 
