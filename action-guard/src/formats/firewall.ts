@@ -578,6 +578,8 @@ function one(match: Match, packet: Packet): Answer {
       if (packet.state === undefined) return maybe;
       return answer(match.states.includes(packet.state));
     case 'flags':
+      // A flag that has to be set, and that the mask hides: never.
+      if (match.set.some((flag) => !match.mask.includes(flag))) return no;
       return answer(match.mask.every((flag) => packet.flags.includes(flag) === match.set.includes(flag)));
     case 'mark':
       if (packet.mark === undefined) return maybe;

@@ -206,7 +206,10 @@ function declaration(
   table: string,
   fail: (message: string, todo?: string, column?: number) => void,
 ): Operation {
-  const [name = '', policy] = line.slice(1).split(/[ \t]+/, 3);
+  const [name = '', policy] = line
+    .slice(1)
+    .trim()
+    .split(/[ \t]+/, 3);
   const own = builtIn[table]?.includes(name) === true;
   if (name === '') fail('The name of the chain is missing');
   if (name.length > 28) fail('Names of chains have at most 28 characters');

@@ -347,6 +347,7 @@ const generalNames = Object.keys(general);
 
 const interfaceLimit = 15;
 const states = ['INVALID', 'NEW', 'ESTABLISHED', 'RELATED', 'UNTRACKED', 'SNAT', 'DNAT'];
+const notOfIpv6 = ['BROADCAST', 'BLACKHOLE', 'PROHIBIT', 'THROW', 'NAT', 'XRESOLVE'];
 const tcpFlags = ['SYN', 'ACK', 'FIN', 'RST', 'URG', 'PSH', 'ALL', 'NONE'];
 
 export interface ReadOptions {
@@ -368,7 +369,13 @@ class Reader {
   readonly #loaded = new Set<string>();
   readonly #seen = new Set<string>();
   readonly #signature: string[] = [];
-  #sources: { networks: Network[]; unknown: boolean; negate: boolean; kind: 'source' | 'destination' }[] = [];
+  #sources: {
+    networks: Network[];
+    unknown: boolean;
+    negate: boolean;
+    several: boolean;
+    kind: 'source' | 'destination';
+  }[] = [];
   #protocol: { name: string; negate: boolean } | undefined;
   #target: RuleSpec['target'];
   #targetOptions: Options | undefined;
@@ -415,14 +422,25 @@ class Reader {
         const name = equals < 0 ? text.slice(2) : text.slice(2, equals);
         const inline = equals < 0 ? undefined : { text: text.slice(equals + 1), at: argument.at + equals + 1 };
         const short = this.#generalName(name);
-        if (short) command = this.#general(short, argument, inline, negate, command);
-        else this.#extension(name, argument, inline, negate);
+        if (short) {
+          if (inline && 'psdioj'.includes(short))
+            this.#fail(
+              argument,
+              `iptables does not read \`${clip(text)}\` as it looks`,
+              'Put a space in place of `=`.',
+            );
+          command = this.#general(short, argument, inline, negate, command);
+        } else this.#extension(name, argument, inline, negate);
       } else if (text.startsWith('-') && text.length > 1) {
         const short = text[1] as string;
         let inline: Argument | undefined;
         if (text.length > 2) {
-          if ('psdio'.includes(short)) {
-            this.#fail(argument, `iptables does not read \`${text}\` as it looks`, `Put a space behind \`-${short}\`.`);
+          if ('psdioj'.includes(short)) {
+            this.#fail(
+              argument,
+              `iptables does not read \`${clip(text)}\` as it looks`,
+              `Put a space behind \`-${short}\`.`,
+            );
           }
           if ('nvxf'.includes(short)) {
             // Several at once, as in -nvL.
@@ -485,12 +503,15 @@ class Reader {
     const target = this.#target;
     if (target && !target.unknown) {
       if (['DNAT', 'SNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP'].includes(target.name) && table !== 'nat') {
-        this.#fail({ text: '', at: target.at }, `${target.name} works in table nat only`);
+        this.#fail(target, `${target.name} works in table nat only`);
       }
       if (target.name === 'REJECT' && table !== 'filter') {
-        this.#fail({ text: '', at: target.at }, 'REJECT works in table filter only');
+        this.#fail(target, 'REJECT works in table filter only');
       }
     }
+    // Also when the several are those of the other side.
+    if (this.#sources.some(({ negate }) => negate) && this.#sources.some(({ several }) => several))
+      this.#fail(operation, 'A rule with several addresses cannot have `!` before an address');
     const at = operation.at;
     const groups = ['source', 'destination'].map((kind) => this.#sources.filter((each) => each.kind === kind));
     const combinations: Match[][] = [[]];
@@ -537,7 +558,7 @@ class Reader {
     return next;
   }
 
-  #fail(argument: Argument, message: string, todo?: string): void {
+  #fail(argument: { at: number }, message: string, todo?: string): void {
     this.#operation.problems.push({ at: argument.at, status: 'fail', message, todo });
   }
 
@@ -757,7 +778,6 @@ class Reader {
     const networks: Network[] = [];
     let unknown = value.unknown === true;
     const pieces = unknown ? [] : value.text.split(',');
-    if (negate && pieces.length > 1) this.#fail(value, '`!` cannot stand before several addresses');
     for (const piece of pieces) {
       const { family } = this.#options;
       const network = parseNetwork(piece === 'localhost' ? (family === 4 ? '127.0.0.1' : '::1') : piece, family);
@@ -783,7 +803,7 @@ class Reader {
       else this.#unsure(value, `Which address ${clip(host)} has is only known on the machine`, 'Write the address.');
       unknown = true;
     }
-    this.#sources.push({ networks, unknown, negate, kind });
+    this.#sources.push({ networks, unknown, negate, several: pieces.length > 1, kind });
   }
 
   /** The option of a loaded extension that a name or an unambiguous abbreviation means. */
@@ -826,11 +846,9 @@ class Reader {
       if (value) values.push(value);
     }
     if (values.length < option.words) return;
-    if (option.of !== 'comment') {
-      this.#signature.push(
-        `${negate ? '!' : ''}${option.name}=${values.map((value) => (value.unknown ? '?' : value.text)).join(',')}`,
-      );
-    }
+    this.#signature.push(
+      `${negate ? '!' : ''}${option.name}=${values.map((value) => (value.unknown ? '?' : value.text)).join(',')}`,
+    );
     this.#evaluate(option, values, argument, negate);
   }
 
@@ -928,6 +946,13 @@ class Reader {
       }
       case 'addrtype src-type':
       case 'addrtype dst-type':
+        if (this.#options.family === 6) {
+          const type = value.text
+            .toUpperCase()
+            .split(',')
+            .find((each) => notOfIpv6.includes(each));
+          if (type) this.#fail(value, `IPv6 has no addresses of type ${type}`);
+        }
         this.#matches.push({
           kind: 'local',
           of: option.name === 'src-type' ? 'source' : 'destination',

@@ -302,7 +302,7 @@ class Parser {
 
   /** Read anew each time, as the compiler would not believe that it changes. */
   #kind(): Token['kind'] {
-    return this.#kind();
+    return this.#token.kind;
   }
 
   #is(...texts: string[]): boolean {

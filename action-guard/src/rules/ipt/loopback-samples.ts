@@ -280,12 +280,12 @@ export const bad: Sample<IptOptions>[] = [
       'done',
       'iptables -A INPUT -i lo -j ACCEPT',
     ),
-    finds: [{ at: 'firewall.sh:3:8', says: /Valkey/ }],
+    finds: [{ at: 'firewall.sh:3:3', says: /Valkey/ }],
   },
   {
     name: 'a container drops, in a string',
     files: script("incus exec acme-system -- sh -c 'iptables -A INPUT -p tcp --dport 6379 -j DROP'"),
-    finds: [{ at: 'firewall.sh:2:34', says: /on loopback in acme-system/ }],
+    finds: [{ at: 'firewall.sh:2:33', says: /on loopback in acme-system/ }],
   },
   {
     name: 'rules that a script writes to a file',
