@@ -33,6 +33,7 @@ const packageOf = {
   sccache: 'sccache',
   git: 'git',
   cc: 'gcc libc6-dev',
+  iptables: 'iptables',
 } as const;
 export type Tool = keyof typeof packageOf;
 
