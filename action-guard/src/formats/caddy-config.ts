@@ -319,16 +319,18 @@ class Reader {
         const called = first?.text ?? 'default';
         if (args[1]) this.#fail(args[1], 'A global log takes one name only.');
         if (names.has(called)) this.#fail(name, `The global log ${called} is set twice.`);
-        names.add(called);
+        if (option.body?.length) names.add(called);
         this.#log(option, 'global', [], called);
       }
     }
   }
 
   #storage(option: Directive): void {
-    const [module, first, more] = option.args;
-    if (!module)
-      return this.#fail(option.name, 'The storage names no module.', 'Write `storage file_system { root ... }`.');
+    const [module] = option.args;
+    if (!module) {
+      this.#fail(option.name, 'The storage names no module.', 'Write `storage file_system { root ... }`.');
+      return;
+    }
     const storage: CaddyStorage = {
       module: module.text,
       at: at(option.name),
@@ -337,31 +339,20 @@ class Reader {
     };
     this.#config.storage = storage;
     if (module.variable) return;
-    if (module.text !== 'file_system') {
-      if (!this.#plugins.has(module.text))
-        this.#config.problems.push({
-          status: 'unknown',
-          kind: 'plugin',
-          at: at(module),
-          message: `The storage ${module.text} is of a plugin, and whether the server's Caddy has it was not said.`,
-          todo: 'Name it in the option `plugins` of the policy when it has.',
-        });
-      return;
-    }
-    if (more && !first?.variable) return this.#fail(more, 'The storage takes one root only.');
-    let root = first;
-    for (const line of option.body ?? []) {
-      if (line.name.text !== 'root') return this.#fail(line.name, `The storage has no setting ${line.name.text}.`);
-      const [value, extra] = line.args;
-      if (!value) return this.#fail(line.name, 'The root of the storage names no folder.');
-      if (root && !root.variable) return this.#fail(value, 'The root of the storage is set twice.');
-      if (extra && !value.variable) return this.#fail(extra, 'The root of the storage is one folder.');
-      root = value;
-    }
-    if (!root || root.text === '') return this.#fail(option.name, 'The storage has no root.', 'Say where it is.');
-    storage.root = root.text;
-    storage.rootToken = root;
-    storage.variable ||= root.variable;
+    if (module.text === 'file_system') {
+      const { root, wrong } = storageRoot(option);
+      storage.rootToken = root;
+      storage.root = root?.text;
+      storage.variable = root?.variable ?? false;
+      if (wrong) this.#fail(wrong.token, wrong.message, wrong.todo);
+    } else if (!this.#plugins.has(module.text))
+      this.#config.problems.push({
+        status: 'unknown',
+        kind: 'plugin',
+        at: at(module),
+        message: `The storage ${module.text} is of a plugin, and whether the server's Caddy has it was not said.`,
+        todo: 'Name it in the option `plugins` of the policy when it has.',
+      });
   }
 
   #log(directive: Directive, scope: CaddyLog['scope'], sites: string[], name: string): CaddyLog {
@@ -435,24 +426,32 @@ class Reader {
       bind: [],
     };
     this.#config.blocks.push(entry);
+    let skipped: CaddyBlock['unlogged'];
     for (const directive of block.directives) {
-      if (directive.name.text === 'tls') this.#tls(directive, entry);
-      else if (directive.name.text === 'bind') entry.bind.push(...directive.args.slice(0, 100).map(({ text }) => text));
-      else if (directive.name.text === 'log') {
-        const [first, extra] = directive.args;
+      const { name, args } = directive;
+      if (name.text === 'tls') this.#tls(directive, entry);
+      else if (name.text === 'bind') for (const { text } of args) entry.bind.push(text);
+      else if (name.text === 'log') {
+        const [first, extra] = args;
         if (extra) this.#fail(extra, 'A log takes one name at most.');
         const log = this.#log(directive, 'site', names, first?.text ?? '');
-        if (log.output === 'discard') entry.unlogged = { at: log.at, why: 'its log is discarded' };
-        else if (['WARN', 'WARNING', 'ERROR', 'PANIC', 'FATAL'].includes(log.level))
-          entry.unlogged = { at: log.at, why: `its log begins at level ${log.level}, and requests are logged at INFO` };
-        else entry.log = log;
-      } else if (directive.name.text === 'skip_log' || directive.name.text === 'log_skip') {
-        const [first] = directive.args;
+        if (log.output === 'discard') entry.unlogged ??= { at: log.at, why: 'its log is discarded' };
+        else if (quietLevels.has(log.level))
+          entry.unlogged ??= {
+            at: log.at,
+            why: `its log begins at level ${log.level}, and requests are logged at INFO`,
+          };
+        else entry.log ??= log;
+      } else if (name.text === 'skip_log' || name.text === 'log_skip') {
+        const [first] = args;
         if (!first || first.text === '*' || first.text === '/*')
-          entry.unlogged = { at: at(directive.name), why: `${directive.name.text} takes all requests out` };
+          skipped ??= { at: at(name), why: `${name.text} takes all its requests out` };
       }
     }
-    if (entry.unlogged && directivesNamed(block, 'skip_log', 'log_skip')) entry.log = undefined;
+    if (skipped) {
+      entry.log = undefined;
+      entry.unlogged = skipped;
+    } else if (entry.log) entry.unlogged = undefined;
     this.#checkDirectives(block.directives, block);
     for (const { directive } of walk(block.directives)) this.#upstreams(directive, names);
   }
@@ -493,7 +492,7 @@ class Reader {
     for (const token of [...given, ...more]) {
       if (name.text === 'forward_auth' && token !== given[0]) break;
       const upstream = parseUpstream(token.text);
-      if (upstream.error && !token.variable) this.#fail(token, `${token.text} is no upstream: ${upstream.error}.`);
+      if (upstream.error && !token.variable) this.#fail(token, `This is no upstream: ${upstream.error}.`);
       const { scheme, host, ports } = upstream;
       this.#config.upstreams.push({
         address: token.text,
@@ -552,7 +551,10 @@ class Reader {
     if (this.#failed && body) return;
     const key = block.keys[0];
     const looksLikeSite = name.text.includes('.') || name.text.includes(':');
-    if (!looksLikeSite) return this.#stranger(name, 'directive', `Caddy has no directive ${name.text}.`);
+    if (!looksLikeSite) {
+      this.#stranger(name, 'directive', `Caddy has no directive ${name.text}.`);
+      return;
+    }
     // One missing brace swallows all the sites that follow; the first says it all.
     this.#failed = true;
     this.#fail(
@@ -632,8 +634,22 @@ class Reader {
   }
 }
 
-function directivesNamed(block: Block, ...names: string[]): boolean {
-  return block.directives.some(({ name }) => names.includes(name.text));
+/** Both spellings: on the line, or as a setting of its block. */
+function storageRoot(option: Directive): { root?: Token; wrong?: Wrong } {
+  const [, first, more] = option.args;
+  let root = first;
+  const stop = (token: Token, message: string, todo?: string) => ({ root, wrong: { token, message, todo } });
+  if (more && !first?.variable) return stop(more, 'The storage takes one root only.');
+  for (const { name, args } of option.body ?? []) {
+    const [value, extra] = args;
+    if (name.text !== 'root') return stop(name, `The storage has no setting ${name.text}.`);
+    if (!value) return stop(name, 'The root of the storage names no folder.');
+    if (root && !root.variable) return stop(value, 'The root of the storage is set twice.');
+    if (extra && !value.variable) return stop(extra, 'The root of the storage is one folder.');
+    root = value;
+  }
+  if (!root || root.text === '') return stop(option.name, 'The storage has no root.', 'Say where it is.');
+  return { root };
 }
 
 /** Arguments without the matcher that most directives may begin with. */
@@ -678,6 +694,9 @@ const singleOptions = new Set([
   ...['email', 'ocsp_stapling'],
 ]);
 // `email` became optional in newer versions, but an empty one does nothing there.
+
+/** Requests are logged at INFO, or ERROR for 5xx: what begins above misses the 4xx. */
+const quietLevels = new Set(['WARN', 'WARNING', 'ERROR', 'PANIC', 'FATAL']);
 
 const logSettings = {
   site: new Set(['output', 'format', 'level', 'hostnames', 'sampling', 'core', 'no_hostname']),

@@ -615,8 +615,7 @@ class Parser {
       }
     }
     this.#contents(block);
-    if (block.keys.length > 0 || block.directives.length > 0 || (this.#v2 && block.open))
-      this.#result.blocks.push(block);
+    if (block.keys.length > 0 || block.directives.length > 0) this.#result.blocks.push(block);
   }
 
   /** The keys of a block. True at the end of the file. */
@@ -638,7 +637,7 @@ class Parser {
       if (token && this.#v2) {
         if (value.startsWith('@'))
           this.#fail(at(token), `The matcher ${value} stands outside any site.`, 'Move it into its site.');
-        if (value.endsWith('{') && token.quote === '' && !token.variable)
+        if (value.endsWith('{') && token.quote === '')
           this.#fail(
             at(token),
             `No space stands between ${value.slice(0, -1)} and its brace.`,
@@ -649,13 +648,21 @@ class Parser {
         let name = value;
         expecting = name.endsWith(',');
         if (expecting) name = name.slice(0, -1);
-        if (this.#v2 && name.includes(',') && !token.variable)
+        if (this.#v2 && name.includes(','))
           this.#fail(
             at(token),
             `${name} holds a comma without a space, so it is no address.`,
             'Write ", " between two.',
           );
         if (name !== '' || !this.#v2) block.keys.push({ ...token, text: name });
+        else if (!token.quote)
+          this.#problem(
+            at(token),
+            'unknown',
+            'syntax',
+            'Caddy 2.6 reads a comma alone as an address for all hosts; newer versions skip it.',
+            { todo: 'Put the comma right behind the address.' },
+          );
       }
       const more = token ? this.#next() : false;
       if (expecting && !more) this.#fail(this.#end(), 'The file ends after a comma that promises another address.');
