@@ -626,7 +626,9 @@ class Parser {
       const value = token?.text ?? '';
       if (token && value === 'import' && this.#isNewLine()) {
         this.#import(0);
-        continue;
+        if (this.#next()) continue;
+        if (expecting) this.#fail(at(token), 'The file ends after a comma that promises another address.');
+        return true;
       }
       if (token && this.#opens(token)) {
         if (expecting)
@@ -694,7 +696,6 @@ class Parser {
       if (this.#closes(this.#current)) break;
       if (this.#current?.text === 'import') {
         this.#import(1);
-        this.#back();
         continue;
       }
       tokens.push(this.#directive());
@@ -726,7 +727,6 @@ class Parser {
         opened.pop();
       } else if (token.text === 'import' && this.#isNewLine()) {
         this.#import(1);
-        this.#back();
         continue;
       }
       segment.push(token);
@@ -823,7 +823,6 @@ class Parser {
       }
     }
     for (let position = copies.length - 1; position >= 0; position--) this.#rest.push(copies[position] as Token);
-    this.#next();
   }
 
   /** Since Caddy 2.9 an import may bring a block that fills `{block}`. */
