@@ -120,16 +120,25 @@ function unknownPlugin({ name }: Directive, problems: Problem[]): void {
   });
 }
 
-/** Two servers for one zone on one port: CoreDNS does not start. */
+/** Two servers for one zone on one port and address: CoreDNS does not start. */
 function twice(servers: readonly DnsServer[], problems: Problem[]): void {
   const seen = new Map<string, DnsKey>();
-  for (const { keys, plugins } of servers) {
-    if (plugins.has('bind') || plugins.has('view')) continue;
+  const bound = new Map<string, DnsKey>();
+  for (const { keys, plugins, directives } of servers) {
+    if (plugins.has('view')) continue;
+    const hosts = directives
+      .filter(({ name }) => name.text === 'bind')
+      .flatMap(({ args }) => args.map(({ text }) => text));
     for (const key of keys) {
       if (key.variable) continue;
       const name = `${key.transport}://${key.zone}:${key.port}`;
-      const other = seen.get(name);
-      if (other)
+      for (const host of hosts.length > 0 ? new Set(hosts) : ['']) {
+        const other = seen.get(`${name} ${host}`) ?? (host === '' ? bound.get(name) : seen.get(`${name} `));
+        if (!other) {
+          seen.set(`${name} ${host}`, key);
+          if (host !== '') bound.set(name, key);
+          continue;
+        }
         problems.push({
           status: 'fail',
           kind: 'meaning',
@@ -137,7 +146,8 @@ function twice(servers: readonly DnsServer[], problems: Problem[]): void {
           message: `${key.text} is served a second time; the first is in ${other.at.path}, line ${other.at.line}.`,
           todo: 'Join the two.',
         });
-      else seen.set(name, key);
+        break;
+      }
     }
   }
 }
