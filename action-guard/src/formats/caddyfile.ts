@@ -1,0 +1,1059 @@
+import { posix } from 'node:path';
+import { Lines } from '../lines.js';
+import type { Position } from '../rule.js';
+import type { Tree } from '../tree.js';
+
+/**
+ * Caddyfile (Caddy 2) and Corefile (CoreDNS, the grammar of Caddy 1) with a position for every token. Ours, since the one
+ * library there is loses sites at a missing brace and keeps no positions.
+ */
+export type Dialect = 'caddyfile' | 'corefile';
+
+export interface Source {
+  path: string;
+  lines: Lines;
+}
+
+export interface Token {
+  text: string;
+  /** How it was quoted; '<' is a heredoc. */
+  quote: '' | '"' | '`' | '<';
+  source: Source;
+  /** Offset of its first character in the file. */
+  start: number;
+  end: number;
+  /** As Caddy counts: a continued line is one. Only for telling what is on one line. */
+  line: number;
+  /** Imports it came through, as a name of that way. */
+  way: string;
+  snippet: string;
+  /** Whether a part of it is an environment variable; then its text is a guess. */
+  variable: boolean;
+}
+
+/** One line of a block, with the block that it opens. */
+export interface Directive {
+  name: Token;
+  args: Token[];
+  body?: Directive[];
+  open?: Token;
+  close?: Token;
+}
+
+export interface Block {
+  keys: Token[];
+  directives: Directive[];
+  /** Braces; none around the only site of a file. */
+  open?: Token;
+  close?: Token;
+  /** `&(name)`. */
+  namedRoute: boolean;
+}
+
+export interface Problem {
+  status: 'fail' | 'unknown';
+  at: Position;
+  message: string;
+  todo?: string;
+  /** What kind, for rules that care. */
+  kind: 'syntax' | 'import' | 'meaning' | 'plugin' | 'limit';
+  /** For imports: whether sites or servers may have come from it. */
+  outermost?: boolean;
+}
+
+export interface Parsed {
+  blocks: Block[];
+  problems: Problem[];
+  /** Files that it was read from, itself first. */
+  files: string[];
+  /** Whether a variable of the environment stands in it, without a default. */
+  variables: boolean;
+  /** What only some versions take. */
+  features: Set<'heredoc' | 'named-route' | 'import-block'>;
+  /** An import whose files could not be seen, so that more may belong to it. */
+  incomplete: boolean;
+}
+
+export interface ParseOptions {
+  dialect: Dialect;
+  /** Where the file lies on the server: files beside it, imported by an absolute path, are beside it here as well. */
+  served?: string;
+  /** Values of the environment; all others are unset. Default: unknown, so what depends on one is marked. */
+  environment?: Record<string, string>;
+}
+
+/** What imports may grow to: a few lines can ask for more than any machine holds. */
+const mostTokens = 300_000;
+const mostImports = 2_000;
+const mostGlobs = 200;
+
+/** Position of a token. */
+export function at(token: Token): Position {
+  return { path: token.source.path, ...token.source.lines.at(token.start) };
+}
+
+/** Reads a file of the tree with all that it imports. Never throws. */
+export function parse(tree: Tree, path: string, options: ParseOptions): Parsed {
+  return new Parser(tree, path, options).run();
+}
+
+/** Tokens of a text on its own. */
+export function tokenize(text: string, path: string, options: ParseOptions): Lexed {
+  const source = { path, lines: new Lines(text) };
+  return options.dialect === 'caddyfile' ? lexCaddyfile(source, options.environment) : lexCorefile(source, options);
+}
+
+interface Lexed {
+  tokens: Token[];
+  variables: boolean;
+  problem?: { start: number; message: string };
+  /** Where a quote opens that never closes. */
+  unclosed?: number;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- tokens
+
+/** As Go's unicode.IsSpace. */
+function isSpace(code: number): boolean {
+  if (code < 0x80) return code === 32 || (code >= 9 && code <= 13);
+  return (
+    code === 0x85 ||
+    code === 0xa0 ||
+    code === 0x1680 ||
+    (code >= 0x2000 && code <= 0x200a) ||
+    code === 0x2028 ||
+    code === 0x2029 ||
+    code === 0x202f ||
+    code === 0x205f ||
+    code === 0x3000
+  );
+}
+
+/** The text as Caddy lexes it, its `{$VARIABLES}` replaced, and the way back to the offsets of the file. */
+interface Replaced {
+  text: string;
+  /** Pieces, by where they begin in `text`. `hides`: one character that stands for a variable of unknown value. */
+  pieces: { start: number; from: number; verbatim: boolean; hides?: string }[];
+  variables: boolean;
+}
+
+function replaceEnvironment(text: string, environment: Record<string, string> | undefined): Replaced {
+  const parts: string[] = [];
+  const pieces: Replaced['pieces'] = [];
+  let length = 0;
+  let from = 0;
+  let variables = false;
+  const add = (part: string, origin: number, verbatim: boolean, hides?: string) => {
+    if (!part) return;
+    pieces.push({ start: length, from: origin, verbatim, hides });
+    parts.push(part);
+    length += part.length;
+  };
+  for (let open = text.indexOf('{$'); open >= 0; ) {
+    const close = text.indexOf('}', open + 2);
+    if (close < 0) break;
+    if (close === open + 2) {
+      open = text.indexOf('{$', close + 1);
+      continue;
+    }
+    add(text.slice(from, open), from, true);
+    const inside = text.slice(open + 2, close);
+    const colon = inside.indexOf(':');
+    const name = colon < 0 ? inside : inside.slice(0, colon);
+    const fallback = colon < 0 ? undefined : inside.slice(colon + 1);
+    if (environment) add((Object.hasOwn(environment, name) ? environment[name] : fallback) ?? '', open, false);
+    else if (fallback !== undefined) add(fallback, open, false);
+    else {
+      variables = true;
+      add('\uFFFC', open, false, text.slice(open, close + 1));
+    }
+    from = close + 1;
+    open = text.indexOf('{$', from);
+  }
+  add(text.slice(from), from, true);
+  return { text: parts.join(''), pieces, variables };
+}
+
+function lexCaddyfile(source: Source, environment: Record<string, string> | undefined): Lexed {
+  const replaced = replaceEnvironment(source.lines.text, environment);
+  const { text, pieces } = replaced;
+  const tokens: Token[] = [];
+  let piece = 0;
+  /** Back to the file. Only ever asked for growing offsets. */
+  const original = (offset: number): number => {
+    while (piece + 1 < pieces.length && (pieces[piece + 1]?.start ?? 0) <= offset) piece++;
+    const here = pieces[piece];
+    return here ? here.from + (here.verbatim ? offset - here.start : 0) : offset;
+  };
+  let line = 1;
+  let skipped = 0;
+  let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
+  let opened: number | undefined;
+
+  next: while (at < text.length) {
+    const value: string[] = [];
+    let [comment, quoted, ticked, noHeredoc, escaped, variable] = [false, false, false, false, false, false];
+    let start = 0;
+    let startLine = line;
+    const make = (quote: Token['quote'], end: number, given?: string) => {
+      const token = {
+        text: given ?? value.join(''),
+        quote,
+        source,
+        start,
+        end: Math.max(start, original(Math.max(0, end - 1)) + 1),
+        line: startLine,
+        way: '',
+        snippet: '',
+        variable,
+      };
+      tokens.push(token);
+    };
+    while (at < text.length) {
+      const offset = at++;
+      const ch = text[offset] as string;
+      const heredoc = !quoted && !ticked && !noHeredoc && value.length > 1 && value[0] === '<' && value[1] === '<';
+      if (heredoc) {
+        if (ch === ' ') {
+          make('', offset);
+          continue next;
+        }
+        if (ch === '\r') continue;
+        if (ch !== '\n') {
+          value.push(ch);
+          continue;
+        }
+        const marker = value.slice(2).join('');
+        if (marker.startsWith('<')) return fail('A heredoc begins with two <, not three.');
+        if (!isMarker(marker)) return fail('The marker of this heredoc may hold letters, digits, - and _ only.');
+        const found = text.indexOf(marker, at);
+        if (found < 0) return fail(`This heredoc never ends: no line holds ${marker}.`);
+        const body = text.slice(at, found + marker.length);
+        const content = heredocText(body, marker);
+        if (content === undefined) return fail(`A line of this heredoc is indented less than its end ${marker}.`);
+        at = found + marker.length;
+        original(offset);
+        const before = piece;
+        original(at - 1);
+        variable ||= piece !== before;
+        make('<', at, content);
+        line += 1 + countOf(body, '\n');
+        continue next;
+      }
+      if (!escaped && !ticked && ch === '\\') {
+        escaped = true;
+        continue;
+      }
+      if (quoted || ticked) {
+        if (quoted && escaped) {
+          if (ch !== '"') value.push('\\');
+          escaped = false;
+        } else if ((quoted && ch === '"') || (ticked && ch === '`')) {
+          opened = undefined;
+          make(ch as '"' | '`', at);
+          continue next;
+        }
+        if (ch === '\n') {
+          line += 1 + skipped;
+          skipped = 0;
+        }
+        push(ch, offset);
+        continue;
+      }
+      if (isSpace(ch.charCodeAt(0))) {
+        if (ch === '\r') continue;
+        if (ch === '\n') {
+          if (escaped) {
+            skipped++;
+            escaped = false;
+          } else {
+            line += 1 + skipped;
+            skipped = 0;
+          }
+          comment = false;
+        }
+        if (value.length > 0) {
+          make('', offset);
+          continue next;
+        }
+        continue;
+      }
+      if (ch === '#' && value.length === 0) comment = true;
+      if (comment) continue;
+      if (value.length === 0) {
+        start = original(offset - (escaped ? 1 : 0));
+        startLine = line;
+        if (ch === '"' || ch === '`') {
+          quoted = ch === '"';
+          ticked = ch === '`';
+          opened = start;
+          continue;
+        }
+      }
+      if (escaped) {
+        if (ch === '<') noHeredoc = true;
+        else value.push('\\');
+        escaped = false;
+      }
+      push(ch, offset);
+    }
+    if (value.length > 0) make('', text.length);
+    break;
+
+    function push(ch: string, offset: number): void {
+      original(offset);
+      const here = pieces[piece];
+      if (here && !here.verbatim) variable = true;
+      value.push(here?.hides ?? ch);
+    }
+    function fail(message: string): Lexed {
+      return { tokens, variables: replaced.variables, problem: { start, message } };
+    }
+  }
+  return { tokens, variables: replaced.variables, unclosed: opened };
+}
+
+function isMarker(marker: string): boolean {
+  return marker.length > 0 && [...marker].every((ch) => /[A-Za-z0-9_-]/.test(ch));
+}
+
+function heredocText(body: string, marker: string): string | undefined {
+  const lastBreak = body.lastIndexOf('\n');
+  const padding = body.slice(lastBreak + 1, body.length - marker.length);
+  if (lastBreak < 0) return '';
+  const lines = body.slice(0, lastBreak).split('\n');
+  const out: string[] = [];
+  for (const each of lines) {
+    if (each === '' || each === '\r') out.push('');
+    else if (!each.startsWith(padding)) return undefined;
+    else out.push(each.slice(padding.length).replaceAll('\r', ''));
+  }
+  return out.join('\n');
+}
+
+function countOf(text: string, ch: string): number {
+  let count = 0;
+  for (let at_ = text.indexOf(ch); at_ >= 0; at_ = text.indexOf(ch, at_ + 1)) count++;
+  return count;
+}
+
+function lexCorefile(source: Source, options: ParseOptions): Lexed {
+  const text = source.lines.text;
+  const tokens: Token[] = [];
+  let variables = false;
+  let line = 1;
+  let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
+  let opened: number | undefined;
+  next: while (at < text.length) {
+    const value: string[] = [];
+    let [comment, quoted, escaped] = [false, false, false];
+    let start = 0;
+    let startLine = line;
+    const make = (quote: Token['quote'], end: number) => {
+      const { value: said, variable, unknown } = corefileVariables(value.join(''), options.environment);
+      variables ||= unknown;
+      tokens.push({ text: said, quote, source, start, end, line: startLine, way: '', snippet: '', variable });
+    };
+    while (at < text.length) {
+      const offset = at++;
+      const ch = text[offset] as string;
+      if (quoted) {
+        if (!escaped) {
+          if (ch === '\\') {
+            escaped = true;
+            continue;
+          }
+          if (ch === '"') {
+            opened = undefined;
+            make('"', at);
+            continue next;
+          }
+        }
+        if (ch === '\n') line++;
+        if (escaped && ch !== '"') value.push('\\');
+        value.push(ch);
+        escaped = false;
+        continue;
+      }
+      if (isSpace(ch.charCodeAt(0))) {
+        if (ch === '\r') continue;
+        if (ch === '\n') {
+          line++;
+          comment = false;
+        }
+        if (value.length > 0) {
+          make('', offset);
+          continue next;
+        }
+        continue;
+      }
+      // Unlike in Caddy 2, also in the middle of a word.
+      if (ch === '#') comment = true;
+      if (comment) continue;
+      if (value.length === 0) {
+        start = offset;
+        startLine = line;
+        if (ch === '"') {
+          quoted = true;
+          opened = offset;
+          continue;
+        }
+      }
+      value.push(ch);
+    }
+    if (value.length > 0) make('', text.length);
+    break;
+  }
+  return { tokens, variables, unclosed: opened };
+}
+
+/** CoreDNS replaces variables token by token; an unset one is empty. */
+function corefileVariables(
+  text: string,
+  environment: Record<string, string> | undefined,
+): { value: string; variable: boolean; unknown: boolean } {
+  let [value, variable, unknown] = [text, false, false];
+  for (const [open, close] of [
+    ['{%', '%}'],
+    ['{$', '}'],
+  ] as const) {
+    const parts: string[] = [];
+    let from = 0;
+    for (let start = value.indexOf(open); start >= 0; start = value.indexOf(open, from)) {
+      const end = value.indexOf(close, start + open.length);
+      if (end <= start + open.length) break;
+      variable = true;
+      const name = value.slice(start + open.length, end);
+      parts.push(value.slice(from, start));
+      if (environment) parts.push(Object.hasOwn(environment, name) ? (environment[name] as string) : '');
+      else {
+        unknown = true;
+        parts.push(value.slice(start, end + close.length));
+      }
+      from = end + close.length;
+    }
+    parts.push(value.slice(from));
+    value = parts.join('');
+  }
+  return { value, variable, unknown };
+}
+
+// ---------------------------------------------------------------------------------------------------------------- grammar
+
+function breaksOf(token: Token): number {
+  return countOf(token.text, '\n') + (token.quote === '<' ? 2 : 0);
+}
+
+function onNewLine(before: Token, after: Token): boolean {
+  if (before.source !== after.source || before.way !== after.way) return true;
+  return before.line + (before.quote ? breaksOf(before) : 0) < after.line;
+}
+
+class Stop extends Error {}
+
+class Parser {
+  readonly #tree: Tree;
+  readonly #options: ParseOptions;
+  readonly #path: string;
+  /** Tokens to come, the next one last; those behind, the current one last. Imports are laid on top. */
+  readonly #rest: Token[] = [];
+  readonly #done: Token[] = [];
+  readonly #result: Parsed = {
+    blocks: [],
+    problems: [],
+    files: [],
+    variables: false,
+    features: new Set(),
+    incomplete: false,
+  };
+  readonly #snippets = new Map<string, Token[]>();
+  readonly #lexed = new Map<string, Lexed>();
+  readonly #globbed = new Map<string, string[]>();
+  readonly #edges = new Map<string, Set<string>>();
+  #imports = 0;
+  #imported = 0;
+  #unclosed: Position | undefined;
+
+  constructor(tree: Tree, path: string, options: ParseOptions) {
+    this.#tree = tree;
+    this.#path = path;
+    this.#options = options;
+  }
+
+  get #v2(): boolean {
+    return this.#options.dialect === 'caddyfile';
+  }
+
+  run(): Parsed {
+    try {
+      const file = this.#tree.file(this.#path);
+      if (!file || file.kind === 'link' || file.kind === 'submodule')
+        this.#problem(
+          { path: this.#path, line: 1, column: 1 },
+          'unknown',
+          'syntax',
+          'This is no file, so it could not be read; links are not followed.',
+        );
+      else {
+        const { tokens } = this.#lex(this.#path, file.text);
+        // CoreDNS and Caddy differ: without a byte Caddy refuses, with a comment alone it does not.
+        if (this.#v2 && file.text === '')
+          this.#fail({ path: this.#path, line: 1, column: 1 }, 'The file is empty, which Caddy refuses.');
+        for (let index = tokens.length - 1; index >= 0; index--) this.#rest.push(tokens[index] as Token);
+        while (this.#next()) this.#one();
+      }
+    } catch (error) {
+      if (!(error instanceof Stop)) throw error;
+    }
+    return this.#result;
+  }
+
+  #problem(
+    position: Position,
+    status: Problem['status'],
+    kind: Problem['kind'],
+    message: string,
+    more: { todo?: string; outermost?: boolean } = {},
+  ): void {
+    this.#result.problems.push({ status, kind, at: position, message, ...more });
+  }
+
+  /** What stops Caddy; what follows has no meaning any more. */
+  #fail(position: Position, message: string, todo?: string): never {
+    if (this.#unclosed) this.#problem(this.#unclosed, 'fail', 'syntax', 'This quote is never closed.');
+    else this.#problem(position, 'fail', 'syntax', message, { todo });
+    throw new Stop();
+  }
+
+  #lex(path: string, text: string): Lexed {
+    const known = this.#lexed.get(path);
+    if (known) return known;
+    const lexed = tokenize(text, path, this.#options);
+    this.#lexed.set(path, lexed);
+    this.#result.files.push(path);
+    this.#result.variables ||= lexed.variables;
+    if (lexed.tokens.some(({ quote }) => quote === '<')) this.#result.features.add('heredoc');
+    const place = (offset: number) => ({ path, ...new Lines(text).at(offset) });
+    if (lexed.problem) this.#fail(place(lexed.problem.start), lexed.problem.message);
+    if (lexed.unclosed !== undefined) this.#unclosed = place(lexed.unclosed);
+    return lexed;
+  }
+
+  get #current(): Token | undefined {
+    return this.#done[this.#done.length - 1];
+  }
+
+  #next(): boolean {
+    const token = this.#rest.pop();
+    if (!token) return false;
+    this.#done.push(token);
+    return true;
+  }
+
+  #back(): void {
+    const token = this.#done.pop();
+    if (token) this.#rest.push(token);
+  }
+
+  #isNewLine(): boolean {
+    const [before, current] = [this.#done[this.#done.length - 2], this.#current];
+    return !before || !current || onNewLine(before, current);
+  }
+
+  #isNextOnNewLine(): boolean {
+    const [current, after] = [this.#current, this.#rest[this.#rest.length - 1]];
+    return !current || !after || onNewLine(current, after);
+  }
+
+  #nextArg(): boolean {
+    if (this.#isNextOnNewLine()) return false;
+    const after = this.#rest[this.#rest.length - 1];
+    if (!after || this.#opens(after)) return false;
+    return this.#next();
+  }
+
+  #opens(token: Token | undefined): boolean {
+    return token?.text === '{' && (!this.#v2 || token.quote === '');
+  }
+
+  #closes(token: Token | undefined): boolean {
+    return token?.text === '}' && (!this.#v2 || token.quote === '');
+  }
+
+  #end(): Position {
+    const token = this.#current ?? this.#done[this.#done.length - 1];
+    if (!token) return { path: this.#path, line: 1, column: 1 };
+    return at(token);
+  }
+
+  #one(): void {
+    const block: Block = { keys: [], directives: [], namedRoute: false };
+    const ended = this.#addresses(block);
+    if (ended) {
+      if (block.keys.length > 0) this.#result.blocks.push(block);
+      return;
+    }
+    const [key] = block.keys;
+    if (block.keys.length === 1 && key && key.text.endsWith(')')) {
+      if (key.text.startsWith('(')) {
+        const name = key.text.slice(1, -1);
+        if (this.#snippets.has(name))
+          this.#fail(at(key), `The snippet ${name} is defined twice.`, 'Keep one of the two.');
+        const tokens = this.#blockTokens(key);
+        for (const token of tokens) token.snippet = name;
+        this.#snippets.set(name, tokens);
+        return;
+      }
+      if (this.#v2 && key.text.startsWith('&(')) {
+        this.#result.features.add('named-route');
+        block.namedRoute = true;
+        block.open = this.#current;
+        block.directives = directivesOf(this.#blockTokens(key), this.#options.dialect);
+        block.close = this.#current;
+        this.#result.blocks.push(block);
+        return;
+      }
+    }
+    this.#contents(block);
+    if (block.keys.length > 0 || block.directives.length > 0) this.#result.blocks.push(block);
+  }
+
+  /** The keys of a block. True at the end of the file. */
+  #addresses(block: Block): boolean {
+    let expecting = false;
+    for (;;) {
+      const token = this.#current;
+      const value = token?.text ?? '';
+      if (token && value === 'import' && this.#isNewLine()) {
+        this.#import(0);
+        if (this.#next()) continue;
+        if (expecting) this.#fail(at(token), 'The file ends after a comma that promises another address.');
+        return true;
+      }
+      if (token && this.#opens(token)) {
+        if (expecting)
+          this.#fail(at(token), 'A comma promises another address, but the block opens.', 'Take the comma out.');
+        block.open = token;
+        return false;
+      }
+      if (token && this.#v2) {
+        if (value.startsWith('@'))
+          this.#fail(at(token), `The matcher ${value} stands outside any site.`, 'Move it into its site.');
+        if (value.endsWith('{') && token.quote === '')
+          this.#fail(
+            at(token),
+            `No space stands between ${value.slice(0, -1)} and its brace.`,
+            'Put a space before {.',
+          );
+      }
+      if (token && value !== '') {
+        let name = value;
+        expecting = name.endsWith(',');
+        if (expecting) name = name.slice(0, -1);
+        if (this.#v2 && name.includes(','))
+          this.#fail(
+            at(token),
+            `${name} holds a comma without a space, so it is no address.`,
+            'Write ", " between two.',
+          );
+        if (name !== '' || !this.#v2) block.keys.push({ ...token, text: name });
+        else if (!token.quote)
+          this.#problem(
+            at(token),
+            'unknown',
+            'syntax',
+            'Caddy 2.6 reads a comma alone as an address for all hosts; newer versions skip it.',
+            { todo: 'Put the comma right behind the address.' },
+          );
+      }
+      const more = token ? this.#next() : false;
+      if (expecting && !more) this.#fail(this.#end(), 'The file ends after a comma that promises another address.');
+      if (!more) return true;
+      if (!expecting && this.#isNewLine()) return false;
+    }
+  }
+
+  #contents(block: Block): void {
+    const braced = this.#opens(this.#current);
+    if (!braced) this.#back();
+    else block.open = this.#current;
+    this.#directives(block);
+    if (!braced) return;
+    if (!this.#closes(this.#current)) {
+      const key = block.keys[0] ?? (block.open as Token);
+      this.#fail(
+        at(block.open as Token),
+        `This block${block.keys.length > 0 ? ` of ${key.text}` : ''} is never closed.`,
+        'Add the } that is missing.',
+      );
+    }
+    block.close = this.#current;
+  }
+
+  #directives(block: Block): void {
+    const tokens: Token[][] = [];
+    while (this.#next()) {
+      if (this.#closes(this.#current)) break;
+      if (this.#current?.text === 'import') {
+        this.#import(1);
+        continue;
+      }
+      tokens.push(this.#directive());
+    }
+    block.directives = tokens.flatMap((each) => directivesOf(each, this.#options.dialect));
+  }
+
+  #directive(): Token[] {
+    const segment = [this.#current as Token];
+    const opened: Token[] = [];
+    while (this.#next()) {
+      const token = this.#current as Token;
+      if (this.#opens(token)) {
+        opened.push(token);
+        if (this.#v2 && !this.#isNextOnNewLine())
+          this.#fail(at(token), 'Something follows { on the same line.', 'Put it on a line of its own.');
+        if (this.#v2 && this.#isNewLine())
+          this.#problem(at(token), 'unknown', 'syntax', 'Newer versions of Caddy refuse a { on a new line.', {
+            todo: 'Put it at the end of the line before.',
+          });
+      } else if (this.#v2 && token.text === '{}' && token.quote === '') {
+        if (this.#isNextOnNewLine()) this.#fail(at(token), '{} stands at the end of a line.', 'Leave it out.');
+      } else if (opened.length === 0 && this.#isNewLine()) {
+        this.#back();
+        break;
+      } else if (this.#closes(token)) {
+        if (opened.length === 0)
+          this.#fail(at(token), 'This } closes nothing that was opened on a line before.', 'Put it on its own line.');
+        opened.pop();
+      } else if (token.text === 'import' && this.#isNewLine()) {
+        this.#import(1);
+        continue;
+      }
+      segment.push(token);
+    }
+    const open = opened.pop();
+    if (open) this.#fail(at(open), 'This block is never closed.', 'Add the } that is missing.');
+    return segment;
+  }
+
+  #blockTokens(key: Token): Token[] {
+    if (!this.#opens(this.#current)) this.#fail(at(key), `A block in braces must follow ${key.text}.`);
+    const tokens: Token[] = [];
+    let nesting = 1;
+    while (this.#next()) {
+      const token = this.#current as Token;
+      if (this.#closes(token) && --nesting === 0) return tokens;
+      if (this.#opens(token)) nesting++;
+      tokens.push({ ...token });
+    }
+    return this.#fail(at(key), `The block of ${key.text} is never closed.`, 'Add the } that is missing.');
+  }
+
+  // -------------------------------------------------------------------------------------------------------------- imports
+
+  #import(nesting: number): void {
+    const word = this.#current as Token;
+    const outermost = nesting === 0;
+    if (!this.#nextArg()) this.#fail(at(word), 'This import names nothing.', 'Name a snippet or a file.');
+    const pattern = this.#current as Token;
+    if (pattern.text === '') this.#fail(at(pattern), 'This import names nothing.', 'Name a snippet or a file.');
+    const args: Token[] = [];
+    while (this.#nextArg()) args.push(this.#current as Token);
+    if (!this.#v2 && args.length > 0)
+      this.#fail(at(args[0] as Token), 'An import of a Corefile takes one name only.', 'Take the rest out.');
+    const given = this.#v2 ? this.#importBlock() : undefined;
+    for (let count = 2 + args.length + (given?.taken ?? 0); count > 0; count--) this.#done.pop();
+
+    if (++this.#imports > mostImports) this.#tooMuch(word);
+    const { tokens, nodes, name } = this.#imports_(pattern, outermost);
+    this.#connect(word, `${word.source.path}:${word.snippet}`, nodes);
+    this.#imported += tokens.length;
+    if (this.#imported > mostTokens) this.#tooMuch(word);
+
+    const step = `${word.source.path}:${word.line}:${name}`;
+    const ways = new Map<string, string>();
+    const copies: Token[] = [];
+    let [depth, inSnippet, maybe, index] = [nesting, false, false, 0];
+    for (const [position, token] of tokens.entries()) {
+      let way = ways.get(token.way);
+      if (way === undefined) {
+        way = `${token.way}|${step}`;
+        ways.set(token.way, way);
+      }
+      // Definitions of snippets keep their placeholders for those who import them.
+      if (!inSnippet && nesting === 0) {
+        const before = tokens[position - 1];
+        index = !before || onNewLine(before, token) ? 0 : index + 1;
+        if (index === 0) maybe = token.text.startsWith('(') && token.text.endsWith(')') && token.text.length >= 3;
+      }
+      if (this.#opens(token)) {
+        depth++;
+        if (index === 1 && maybe && depth === 1) inSnippet = true;
+      } else if (this.#closes(token)) {
+        depth--;
+        if (depth === 0 && inSnippet) {
+          inSnippet = false;
+          maybe = false;
+          copies.push({ ...token, way });
+          continue;
+        }
+      }
+      if (!inSnippet && given && token.text === '{block}') {
+        for (const each of given.all) copies.push(each);
+        if (copies.length > mostTokens) this.#tooMuch(word);
+        continue;
+      }
+      if (!inSnippet && given && token.text.startsWith('{blocks.') && token.text.endsWith('}')) {
+        for (const each of given.named.get(token.text.slice(8, -1)) ?? []) copies.push(each);
+        if (copies.length > mostTokens) this.#tooMuch(word);
+        continue;
+      }
+      const range = inSnippet || !this.#v2 ? undefined : variadic(token.text, args.length);
+      if (range) {
+        for (const arg of args.slice(...range)) copies.push({ ...token, way, text: arg.text, variable: arg.variable });
+        if (copies.length > mostTokens) this.#tooMuch(word);
+      } else if (inSnippet || !this.#v2 || !token.text.includes('{args')) copies.push({ ...token, way });
+      else {
+        const text = token.text.replace(/\{args(?:\.(\d+)|\[(\d+)\])\}/g, (whole, old, current) => {
+          const arg = args[Number(old ?? current)];
+          return arg ? arg.text : whole;
+        });
+        const variable = token.variable || args.some((arg) => arg.variable);
+        copies.push({ ...token, way, text, variable });
+      }
+    }
+    for (let position = copies.length - 1; position >= 0; position--) this.#rest.push(copies[position] as Token);
+  }
+
+  /** Since Caddy 2.9 an import may bring a block that fills `{block}`. */
+  #importBlock(): { taken: number; all: Token[]; named: Map<string, Token[]> } | undefined {
+    const after = this.#rest[this.#rest.length - 1];
+    if (this.#isNextOnNewLine() || !this.#opens(after)) return undefined;
+    this.#result.features.add('import-block');
+    this.#next();
+    const open = this.#current as Token;
+    const all: Token[] = [];
+    const named = new Map<string, Token[]>();
+    let nesting = 1;
+    let taken = 1;
+    let inside: Token[] = [];
+    while (this.#next()) {
+      taken++;
+      const token = this.#current as Token;
+      if (this.#closes(token) && --nesting === 0) return { taken, all, named };
+      if (this.#opens(token)) nesting++;
+      const before = all[all.length - 1];
+      if (nesting === 1 && !this.#closes(token) && (!before || onNewLine(before, token))) {
+        inside = [];
+        named.set(token.text, inside);
+      } else if (!(nesting === 2 && this.#opens(token)) && !(nesting === 1 && this.#closes(token))) inside.push(token);
+      all.push(token);
+    }
+    return this.#fail(at(open), 'The block of this import is never closed.', 'Add the } that is missing.');
+  }
+
+  #tooMuch(word: Token): never {
+    this.#problem(
+      at(word),
+      'unknown',
+      'limit',
+      'The imports of this file expand to more than the guard reads, so it was not judged.',
+      { todo: 'Import less at once.' },
+    );
+    this.#result.incomplete = true;
+    throw new Stop();
+  }
+
+  /** What is imported: a snippet, or files. */
+  #imports_(pattern: Token, outermost: boolean): { tokens: Token[]; nodes: string[]; name: string } {
+    const name = pattern.text;
+    const snippet = this.#snippets.get(name);
+    if (snippet) {
+      const [first] = snippet;
+      return { tokens: snippet, nodes: first ? [`${first.source.path}:${first.snippet}`] : [], name };
+    }
+    const nothing = { tokens: [], nodes: [], name: '' };
+    const unknown = (why: string, todo?: string) => {
+      this.#result.incomplete = true;
+      this.#problem(at(pattern), 'unknown', 'import', why, { todo, outermost });
+      return nothing;
+    };
+    if (pattern.variable && !this.#options.environment)
+      return unknown(`What ${name} stands for is only known on the server, so this import was not read.`);
+    const wanted = this.#place(pattern);
+    if (wanted === undefined)
+      return unknown(
+        `${name} lies outside the repository, so this import was not read.`,
+        'Keep imported files beside the file that imports them.',
+      );
+    if (countOf(wanted, '*') > 1 || countOf(wanted, '?') > 1 || (wanted.includes('[') && wanted.includes(']')))
+      this.#fail(at(pattern), `${name} has more than the one wildcard that is allowed.`, 'Use one * only.');
+    const wild = wanted.includes('*') || wanted.includes('?');
+    if (this.#globbed.size > mostGlobs) this.#tooMuch(pattern);
+    const paths = this.#glob(wanted);
+    if (paths.length === 0 && !wild) {
+      const dir = this.#tree.paths.some((path) => path.startsWith(`${wanted}/`));
+      this.#problem(
+        at(pattern),
+        'fail',
+        'import',
+        dir
+          ? `${name} is a folder, which cannot be imported.`
+          : `${name} is imported, but there is no such file or snippet.`,
+        {
+          todo: dir ? `Import ${name}/*.` : 'Add the file, or take the import out.',
+          outermost,
+        },
+      );
+      this.#result.incomplete = true;
+      return nothing;
+    }
+    const tokens: Token[] = [];
+    for (const path of paths) {
+      let file: ReturnType<Tree['file']>;
+      try {
+        file = this.#tree.file(path);
+      } catch {
+        file = undefined;
+      }
+      if (!file)
+        unknown(
+          `${path} was not read, so this import is missing here.`,
+          'Name it in the option `imports` of the policy.',
+        );
+      else if (file.kind === 'link' || file.kind === 'submodule')
+        unknown(`${path} is a link, which is not followed, so this import was not read.`, 'Put the file there itself.');
+      else for (const token of this.#lex(path, file.text).tokens) tokens.push(token);
+      if (tokens.length > mostTokens) this.#tooMuch(pattern);
+    }
+    return { tokens, nodes: paths.map((path) => `${path}:`), name: '' };
+  }
+
+  /** The path in the tree that an import means; undefined when it is outside. */
+  #place(pattern: Token): string | undefined {
+    let wanted: string;
+    if (posix.isAbsolute(pattern.text)) {
+      if (!this.#options.served) return undefined;
+      const home = posix.dirname(this.#options.served);
+      const there = posix.normalize(pattern.text);
+      if (!there.startsWith(`${home}/`)) return undefined;
+      wanted = posix.join(posix.dirname(this.#path), there.slice(home.length + 1));
+    } else wanted = posix.join(posix.dirname(pattern.source.path), pattern.text);
+    return wanted === '..' || wanted.startsWith('../') ? undefined : wanted;
+  }
+
+  #glob(pattern: string): string[] {
+    const known = this.#globbed.get(pattern);
+    if (known) return known;
+    const wanted = pattern.split('/');
+    const last = wanted[wanted.length - 1] as string;
+    const found =
+      pattern.includes('*') || pattern.includes('?')
+        ? this.#tree.paths.filter((path) => {
+            const parts = path.split('/');
+            if (parts.length !== wanted.length) return false;
+            if (this.#v2 && last.startsWith('*') && parts[parts.length - 1]?.startsWith('.')) return false;
+            return wanted.every((part, index) => matches(part, parts[index] as string));
+          })
+        : this.#tree.paths.includes(pattern)
+          ? [pattern]
+          : [];
+    this.#globbed.set(pattern, found);
+    return found;
+  }
+
+  /** Refuses imports in a circle, as Caddy does. */
+  #connect(word: Token, from: string, tos: string[]): void {
+    for (const to of tos) {
+      const known = this.#edges.get(from) ?? new Set();
+      if (known.has(to)) continue;
+      const seen = new Set([to]);
+      const open = [to];
+      for (let node = open.pop(); node !== undefined; node = open.pop()) {
+        if (node === from)
+          this.#fail(at(word), 'This import leads back to itself in a circle.', 'Take one of its imports out.');
+        for (const other of this.#edges.get(node) ?? []) {
+          if (seen.has(other)) continue;
+          seen.add(other);
+          open.push(other);
+        }
+      }
+      this.#edges.set(from, known.add(to));
+    }
+  }
+}
+
+/** Go's filepath.Match for at most one `*` and one `?`. */
+function matches(pattern: string, name: string): boolean {
+  const star = pattern.indexOf('*');
+  const same = (part: string, text: string) =>
+    part.length === text.length && [...part].every((ch, index) => ch === '?' || ch === text[index]);
+  if (star < 0) return same(pattern, name);
+  const [head, tail] = [pattern.slice(0, star), pattern.slice(star + 1)];
+  if (name.length < head.length + tail.length) return false;
+  return same(head, name.slice(0, head.length)) && same(tail, name.slice(name.length - tail.length));
+}
+
+/** `{args[1:3]}` as a range of arguments. */
+function variadic(text: string, count: number): [number, number] | undefined {
+  if (!text.startsWith('{args[') || !text.endsWith(']}')) return undefined;
+  const range = text.slice(6, -2);
+  const colon = range.indexOf(':');
+  if (colon < 0) return undefined;
+  const number = (part: string, otherwise: number) =>
+    part === '' ? otherwise : /^\d{1,9}$/.test(part) ? Number(part) : -1;
+  const [start, end] = [number(range.slice(0, colon), 0), number(range.slice(colon + 1), count)];
+  return start < 0 || start > end || end > count ? undefined : [start, end];
+}
+
+/** The lines of a list of tokens, each with the block it opens. */
+function directivesOf(tokens: Token[], dialect: Dialect): Directive[] {
+  const structural = (token: Token, text: string) => token.text === text && (dialect === 'corefile' || !token.quote);
+  const top: Directive[] = [];
+  const stack: Directive[] = [];
+  let fresh = true;
+  let before: Token | undefined;
+  for (const token of tokens) {
+    const parent = stack[stack.length - 1];
+    const list = parent?.body ?? top;
+    if (structural(token, '}') && parent) {
+      parent.close = token;
+      stack.pop();
+      fresh = true;
+    } else if (structural(token, '{')) {
+      const owner = list[list.length - 1];
+      if (owner && !owner.body) {
+        owner.body = [];
+        owner.open = token;
+        stack.push(owner);
+      }
+      fresh = true;
+    } else if (fresh || !before || onNewLine(before, token)) {
+      list.push({ name: token, args: [] });
+      fresh = false;
+    } else list[list.length - 1]?.args.push(token);
+    before = token;
+  }
+  return top;
+}
+
+/** All directives below, in the order of the text, with what they stand in. */
+export function* walk(
+  directives: readonly Directive[],
+): Generator<{ directive: Directive; within: readonly Directive[] }> {
+  const stack: { list: readonly Directive[]; next: number }[] = [{ list: directives, next: 0 }];
+  const within: Directive[] = [];
+  for (let top = stack[stack.length - 1]; top; top = stack[stack.length - 1]) {
+    const directive = top.list[top.next++];
+    if (!directive) {
+      stack.pop();
+      within.pop();
+      continue;
+    }
+    yield { directive, within };
+    if (directive.body) {
+      stack.push({ list: directive.body, next: 0 });
+      within.push(directive);
+    }
+  }
+}

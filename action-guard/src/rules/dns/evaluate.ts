@@ -1,0 +1,162 @@
+import { contains, type Net, parseNet } from '../../formats/cidr.js';
+import type { Acl, Action, DnsServer, Policy } from './corefile.js';
+
+/** `none`: no line matched, which lets the query through. */
+export type Verdict = { action: Action | 'none'; policy?: Policy; acl?: Acl };
+
+export interface Query {
+  name: string;
+  type: string;
+  family: 4 | 6;
+  source: bigint;
+}
+
+/** What the acl plugin does with a query, as CoreDNS does it: the first line that matches, block after block. */
+export function evaluate(server: DnsServer, query: Query): Verdict {
+  for (const acl of aclsFor(server, query.name)) {
+    const policy = acl.policies.find(
+      ({ types, nets }) =>
+        (!types || types.has(query.type)) && (!nets || nets.some((net) => contains(net, query.family, query.source))),
+    );
+    // An allow ends it, as blocks do; only without a match the next acl is asked.
+    if (policy) return { action: policy.action, policy, acl };
+  }
+  return { action: 'none' };
+}
+
+function aclsFor(server: DnsServer, name: string): Acl[] {
+  const own = server.keys.map(({ zone }) => zone);
+  return server.acls.filter(({ zones }) => (zones.length > 0 ? zones : own).some((zone) => isWithin(name, zone)));
+}
+
+export function isWithin(name: string, zone: string): boolean {
+  return zone === '' || name === zone || name.endsWith(`.${zone}`);
+}
+
+export function isOpen({ action }: Verdict): boolean {
+  return action === 'allow' || action === 'none';
+}
+
+/** A part of the addresses that are all treated alike. */
+export interface Share {
+  verdict: Verdict;
+  /** Of the addresses that were asked about, from 0 to 1. */
+  part: number;
+}
+
+/** Beyond this an acl is not worked out: rules say unknown. */
+const mostWork = 20_000_000;
+
+export class TooLarge extends Error {}
+
+/**
+ * How queries of a type are treated for all sources of some networks, largest share first. Exact: addresses are cut where
+ * a network of the acl begins or ends.
+ */
+export function shares(
+  server: DnsServer,
+  name: string,
+  type: string,
+  sources: readonly Net[],
+  without: readonly Net[] = [],
+): Share[] {
+  const acls = aclsFor(server, name);
+  const policies = acls.flatMap(({ policies: each }) => each).filter(({ types }) => !types || types.has(type));
+  const nets = policies.flatMap(({ nets: each }) => each ?? []);
+  const found = new Map<Policy | undefined, { verdict: Verdict; size: bigint }>();
+  let total = 0n;
+  for (const family of [4, 6] as const) {
+    const wanted = sources.filter((net) => net.family === family);
+    if (wanted.length === 0) continue;
+    const cuts = new Set<bigint>();
+    for (const net of [...wanted, ...without, ...nets])
+      if (net.family === family) {
+        cuts.add(net.low);
+        cuts.add(net.high + 1n);
+      }
+    const sorted = [...cuts].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    if (sorted.length * (nets.length + policies.length + 1) > mostWork) throw new TooLarge();
+    for (const [index, low] of sorted.entries()) {
+      const next = sorted[index + 1];
+      if (next === undefined) break;
+      if (!wanted.some((net) => contains(net, family, low)) || without.some((net) => contains(net, family, low)))
+        continue;
+      const verdict = evaluate({ ...server, acls }, { name, type, family, source: low });
+      const size = next - low;
+      total += size;
+      const known = found.get(verdict.policy) ?? { verdict, size: 0n };
+      known.size += size;
+      found.set(verdict.policy, known);
+    }
+  }
+  return [...found.values()]
+    .map(({ verdict, size }) => ({ verdict, part: total === 0n ? 0 : Number((size * 1_000_000n) / total) / 1_000_000 }))
+    .sort((a, b) => b.part - a.part);
+}
+
+const net = (text: string) => parseNet(text) as Net;
+
+/** The Internet: what is not for inner use. */
+export const everywhere: Record<4 | 6, Net[]> = { 4: [net('0.0.0.0/0')], 6: [net('2000::/3')] };
+export const inner: Net[] = [
+  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.168.0.0/16'],
+  ...['224.0.0.0/3', 'fc00::/7', 'fe80::/10', '::1'],
+].map(net);
+
+/** Smaller parts of the Internet are somebody in particular, whom a line lets in on purpose. */
+export const somebody = 1 / 256;
+
+/** Names to ask a server about: each of its zones, and something below it. */
+export function namesOf({ keys }: DnsServer): string[] {
+  return keys
+    .filter(({ variable }) => !variable)
+    .flatMap(({ zone }) => (zone === '' ? ['', 'guard-probe.test'] : [zone, `guard-probe.${zone}`]));
+}
+
+/** Lines that no query reaches, with the line that takes their queries. */
+export function unreachable(server: DnsServer): { policy: Policy; by: Policy }[] {
+  const [first] = namesOf(server);
+  return server.acls.flatMap((acl, index) => {
+    const before = server.acls.slice(0, index).filter((other) => covers(server, other, acl));
+    const policies = [...before, acl].flatMap(({ policies: each }) => each);
+    const own = new Set(acl.policies);
+    return first === undefined ? [] : unreached(policies).filter(({ policy }) => own.has(policy));
+  });
+}
+
+/** Whether an acl is asked for every name that another is asked for. */
+function covers({ keys }: DnsServer, acl: Acl, other: Acl): boolean {
+  const zones = (each: Acl) => (each.zones.length > 0 ? each.zones : keys.map(({ zone }) => zone));
+  return zones(other).every((zone) => zones(acl).some((wider) => isWithin(zone, wider)));
+}
+
+function unreached(policies: readonly Policy[]): { policy: Policy; by: Policy }[] {
+  const others = ' ';
+  const types = [...new Set([others, ...policies.flatMap(({ types: each }) => [...(each ?? [])])])];
+  const reached = new Set<Policy>();
+  const taken = new Map<Policy, Policy>();
+  const cuts: Record<4 | 6, bigint[]> = { 4: [0n], 6: [0n] };
+  for (const { nets } of policies) for (const each of nets ?? []) cuts[each.family].push(each.low, each.high + 1n);
+  const count = policies.reduce((sum, { nets }) => sum + 1 + (nets?.length ?? 0), 0);
+  if (types.length * count * (cuts[4].length + cuts[6].length) > mostWork) throw new TooLarge();
+  for (const family of [4, 6] as const) {
+    const end = family === 4 ? 1n << 32n : 1n << 128n;
+    for (const low of new Set(cuts[family])) {
+      if (low >= end) continue;
+      for (const type of types) {
+        let by: Policy | undefined;
+        for (const policy of policies) {
+          if (policy.types && !policy.types.has(type)) continue;
+          if (policy.nets && !policy.nets.some((each) => contains(each, family, low))) continue;
+          if (by) taken.set(policy, taken.get(policy) ?? by);
+          else reached.add(policy);
+          by ??= policy;
+        }
+      }
+    }
+  }
+  return policies.flatMap((policy) => {
+    const by = taken.get(policy);
+    return !reached.has(policy) && by ? [{ policy, by }] : [];
+  });
+}

@@ -1,0 +1,4 @@
+import { caddy } from '../../src/rules/caddy/index.js';
+import { testSamples } from './samples.js';
+
+testSamples(caddy);
