@@ -19,7 +19,7 @@ say \`backend = auto\` (or \`polling\`, or \`pyinotify\`).`,
   check: (look) => {
     const proxies = new Set(proxySetups(look).map(({ root }) => root));
     return setupsOf(look.head, look.options.package).flatMap((setup) => {
-      if (setup.jails.fatal) return fatalOf(setup).slice(0, 1);
+      if (fatalOf(setup).some(({ status }) => status === 'fail')) return fatalOf(setup).slice(0, 1);
       return [...setup.jails.sections.keys()].flatMap((jail) =>
         judge(setup, jail, look.options, proxies.has(setup.root) && jail === look.options.jail),
       );

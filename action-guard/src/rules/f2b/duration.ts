@@ -16,10 +16,10 @@ export function seconds(value: string): number | undefined {
   if (value.length > LONGEST) return undefined;
   let text = value.replace(/(?<=[a-z])(\d)/gi, ' $1');
   for (const [pattern, replacement] of parts) text = text.replace(pattern, replacement);
-  // Python's eval refuses what is indented.
   text = text.replace(/(\d)\s+(\d)/g, '$1+$2');
-  if (/^\s/.test(text) && !/^[ \t]/.test(text)) return undefined;
-  return sum(text);
+  // It is evaluated as Python, where a hash begins a comment.
+  const hash = text.indexOf('#');
+  return sum(hash < 0 ? text : text.slice(0, hash));
 }
 
 /** The value of a sum of products, as Python would count it. */

@@ -1,7 +1,7 @@
 import type { Finding, Look, Rule } from '../../rule.js';
 import { files } from './files.js';
 import { type Filter, filterOf, type Judged, judge, readFilter } from './filter-reading.js';
-import { proxySetups, type Setup, setupsOf } from './jails.js';
+import { fatalOf, proxySetups, type Setup, setupsOf } from './jails.js';
 import type { F2bOptions } from './options.js';
 import { type Probe, probes } from './probes.js';
 import { filterSamples } from './samples.js';
@@ -40,7 +40,7 @@ function once(): (finding: Finding) => boolean {
 function flood(look: Look<F2bOptions>): Finding[] {
   const runs = (look.tools.get('fail2ban') ?? {}) as FilterRuns;
   return proxySetups(look).flatMap((setup) => {
-    if (setup.jails.fatal || !setup.jails.sections.has(look.options.jail)) return [];
+    if (fatalOf(setup).length > 0 || !setup.jails.sections.has(look.options.jail)) return [];
     const reading = filterOf(setup, look.options.jail);
     if ('findings' in reading) return reading.findings;
     const { filter } = reading;

@@ -2,7 +2,7 @@ import type { Finding, Look, Position } from '../../rule.js';
 import { matcher, type Tree } from '../../tree.js';
 import { Config, Folder, type Value } from './config.js';
 import type { F2bOptions } from './options.js';
-import { type Package, packageFiles } from './package.js';
+import { type Package, packagedFilters, packageFiles } from './package.js';
 
 /** One /etc/fail2ban in the repository. */
 export interface Setup {
@@ -85,12 +85,10 @@ export function isOn(text: string): boolean {
   return ['1', 'on', 'true', 'yes'].includes(text.toLowerCase());
 }
 
-/** What stops a rule from judging a value; undefined when there is one, or none at all. */
+/** What stops a rule from judging a value; what fail2ban refuses was found before (fatalOf). */
 export function trouble(value: Value, at: Position, name: string): Finding | undefined {
   if (value.kind !== 'broken') return undefined;
-  return value.unknown
-    ? { status: 'unknown', at, message: `${name} could not be told: ${value.what} in this repository.` }
-    : { status: 'fail', at, message: `${name} cannot be read: ${value.what}; fail2ban refuses to start with it.` };
+  return { status: 'unknown', at, message: `${name} could not be told: ${value.what} in this repository.` };
 }
 
 export function textOf(value: Value): string | undefined {
@@ -103,9 +101,52 @@ export function nameBefore(text: string): string {
   return (bracket < 0 ? text : text.slice(0, bracket)).trim();
 }
 
+/** Fail2ban reads these of every jail, the rest of those that are on; one that it cannot read stops all of them. */
+const readFirst = ['enabled', 'backend', 'filter'];
+const readOfEnabled = [
+  'maxretry',
+  'findtime',
+  'bantime',
+  'ignoreip',
+  'logpath',
+  'action',
+  'failregex',
+  'ignoreregex',
+  'datepattern',
+  'usedns',
+];
+
+function refusal(setup: Setup): { at: Position; what: string } | undefined {
+  const { jails } = setup;
+  if (jails.fatal) return jails.fatal;
+  for (const jail of jails.sections.keys()) {
+    if (jail === 'INCLUDES') continue;
+    const on = jails.get(jail, 'enabled');
+    // A jail without its filter is left out before the rest is read.
+    const whole = isOn(textOf(on) ?? '') && hasFilter(setup, jail);
+    const wanted = whole ? [...readFirst, ...readOfEnabled] : readFirst;
+    for (const key of wanted) {
+      const value = jails.get(jail, key);
+      if (value.kind !== 'broken' || value.unknown) continue;
+      return { at: placeOf(setup, jail, value), what: `${key} of [${jail}] cannot be read: ${value.what}` };
+    }
+  }
+  return undefined;
+}
+
+function hasFilter({ jails, folder }: Setup, jail: string): boolean {
+  const name = nameBefore(textOf(jails.get(jail, 'filter')) ?? '');
+  return (
+    name === '' ||
+    packagedFilters.has(name) ||
+    folder.has(`filter.d/${name}.conf`) ||
+    folder.has(`filter.d/${name}.local`)
+  );
+}
+
 /** What must hold before any rule of a folder has a say: that fail2ban takes the files at all. */
 export function fatalOf(setup: Setup): Finding[] {
-  const { fatal } = setup.jails;
+  const fatal = refusal(setup);
   const own: Finding[] = fatal
     ? [
         {

@@ -60,3 +60,17 @@ enabled = true
   'debian-12': { 'jail.conf': common, 'jail.d/defaults-debian.conf': '[sshd]\nenabled = true\n' },
   none: {},
 };
+
+/** Filters that the package brings. */
+export const packagedFilters: ReadonlySet<string> = new Set(
+  `3proxy apache-auth apache-badbots apache-botsearch apache-common apache-fakegooglebot apache-modsecurity
+apache-nohome apache-noscript apache-overflows apache-pass apache-shellshock assp asterisk bitwarden
+botsearch-common centreon common counter-strike courier-auth courier-smtp cyrus-imap directadmin domino-smtp
+dovecot dropbear drupal-auth ejabberd-auth exim exim-common exim-spam freeswitch froxlor-auth gitlab grafana
+groupoffice gssftpd guacamole haproxy-http-auth horde kerio lighttpd-auth mongodb-auth monit monitorix mssql-
+auth murmur mysqld-auth nagios named-refused nginx-bad-request nginx-botsearch nginx-http-auth nginx-limit-req
+nsd openhab openwebmail oracleims pam-generic perdition php-url-fopen phpmyadmin-syslog portsentry postfix
+proftpd pure-ftpd qmail recidive roundcube-auth scanlogd screensharingd selinux-common selinux-ssh sendmail-
+auth sendmail-reject sieve slapd softethervpn sogo-auth solid-pop3d squid squirrelmail sshd stunnel suhosin
+tine20 traefik-auth uwimap-auth vsftpd webmin-auth wuftpd xinetd-fail znc-adminlog zoneminder`.split(/\s+/),
+);

@@ -15,7 +15,7 @@ then the flood jail is gone too. The guide switches it off in \`jail.d/defaults-
   files,
   check: (look) =>
     proxySetups(look).flatMap((setup) => {
-      if (setup.jails.fatal) return fatalOf(setup).slice(0, 1);
+      if (fatalOf(setup).some(({ status }) => status === 'fail')) return fatalOf(setup).slice(0, 1);
       const value = setup.jails.get('sshd', 'enabled');
       if (!setup.jails.sections.has('sshd')) return [];
       const at = placeOf(setup, 'sshd', value);
