@@ -96,7 +96,14 @@ describe('filters, by the guard and by fail2ban-regex', () => {
       '"status":4\\d\\d$',
     );
     const start = fc.constantFrom('', '^.*', '^\\{.*', '.*', '\\b', '^');
-    const one = fc.tuple(start, field, address, between, status).map((parts) => parts.join(''));
+    const careful = fc.tuple(
+      fc.constantFrom('', '^.*', '^\\{.*', '.*'),
+      fc.constantFrom('"remote_ip":"', '"remote_ip":\\s*"', '"(?:remote|client)_ip":"'),
+      fc.constantFrom('<HOST>', '<ADDR>', '(?:<IP4>|<IP6>)'),
+      fc.constantFrom('".*', '",.*?', '".+?', '"(?:.|x){0,900}'),
+      fc.constantFrom('"status":4\\d\\d,', '"status":\\s?4[0-9]{2}\\b'),
+    );
+    const one = fc.oneof(careful, fc.tuple(start, field, address, between, status)).map((parts) => parts.join(''));
     const date = fc.constantFrom(
       '',
       '',

@@ -48,7 +48,7 @@ const tags: Record<string, string> = {
   'F-PORT/': '(?P<fport>\\w+)',
 };
 /** Groups of which fail2ban needs one, or it says "No failure-id group". */
-const identities = ['fid', 'ip4', 'ip6', 'dns', 'cidr', 'host'];
+const identities = ['fid', 'ip4', 'ip6', 'dns'];
 const LONGEST = 20_000;
 
 /** What the jail uses as its filter; `undefined` when nothing in this repository can tell. */
