@@ -8,9 +8,9 @@ export const deployConcurrency: Rule<CiOptions> = {
   id: 'ci/deploy-concurrency',
   severity: 'warning',
   title: 'Deploys wait for each other, and none is cancelled half-way.',
-  reason: `Two pushes within a minute start two deploys at once, and the older one may be the last to finish. \`concurrency: {group: deploy,
-cancel-in-progress: false}\` lets the second wait. Forgejo cancels by default the runs of a branch when a newer one comes: in the middle of a
-deploy that leaves a host between two releases.`,
+  reason: `A newer run of the same workflow and branch cancels the one in progress; that is Forgejo's default. To the runner a cancel is an
+immediate kill: in the middle of a deploy it leaves a host between two releases. \`concurrency: {group: deploy, cancel-in-progress: false}\`
+lets the newer one wait, from Forgejo 14 on. It must stand at the root of the workflow; that of a job is ignored.`,
   suppressible: true,
   files: workflowFiles,
   check: ({ head, options }) =>
@@ -18,13 +18,16 @@ deploy that leaves a host between two releases.`,
       jobsOf(workflow)
         .filter((job) => isMap(job.node) && deploys(workflow, job, options))
         .flatMap((job) => {
-          const own = entry(workflow, job.node, 'concurrency') ?? entry(workflow, workflow.root, 'concurrency');
+          const own = entry(workflow, workflow.root, 'concurrency');
           if (!own?.node) {
+            const inJob = entry(workflow, job.node, 'concurrency');
             return [
               warning(
-                job.at,
-                `The job ${JSON.stringify(job.id.slice(0, 60))} deploys, and nothing keeps two of it from running at once.`,
-                'Add `concurrency: {group: deploy, cancel-in-progress: false}` to the workflow.',
+                inJob?.at ?? job.at,
+                inJob
+                  ? 'Forgejo ignores the `concurrency:` of a job, so a newer run cancels this deploy half-way.'
+                  : `The job ${JSON.stringify(job.id.slice(0, 60))} deploys, and a newer run cancels it half-way.`,
+                'Write `concurrency: {group: deploy, cancel-in-progress: false}` at the root of the workflow.',
               ),
             ];
           }

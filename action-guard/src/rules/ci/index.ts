@@ -2,6 +2,7 @@ import type { Family } from '../../rule.js';
 import { deployConcurrency } from './deploy-concurrency.js';
 import { healthIgnored } from './health-ignored.js';
 import { hostKey } from './host-key.js';
+import { ignoredKey } from './ignored-key.js';
 import { invalid } from './invalid.js';
 import { noSteps } from './no-steps.js';
 import { type CiOptions, presets, schema } from './options.js';
@@ -25,5 +26,6 @@ export const ci: Family<CiOptions> = {
     untrustedRun,
     hostKey,
     healthIgnored,
+    ignoredKey,
   ],
 };

@@ -4,6 +4,8 @@ import type { CiOptions } from './options.js';
 type Samples = Rule<CiOptions>['samples'];
 
 const path = '.forgejo/workflows/botserver.yaml';
+/** An expression of a workflow. */
+const x = (inner: string) => `\${{ ${inner} }}`;
 const flow = (text: string) => ({ [path]: text });
 const steps = `jobs:
   build:
@@ -67,7 +69,7 @@ export const invalidSamples: Samples = {
   good: [
     {
       name: 'a workflow of Forgejo: uses by address, runs-on gbo, the forgejo context',
-      files: flow(good.replace('cargo build', 'echo ${{ forgejo.ref }}; cargo build')),
+      files: flow(good.replace('cargo build', `echo ${x('forgejo.ref')}; cargo build`)),
     },
     { name: 'events in one word', files: flow(`on: push\n${steps}`) },
     { name: 'events in a list', files: flow(`on: [push, pull_request]\n${steps}`) },
@@ -258,39 +260,57 @@ export const swallowedSamples: Samples = {
 const deploy = (more: string) =>
   flow(`on: push\njobs:\n  deploy:\n    runs-on: gbo\n${more}    steps:\n      - run: ./deploy\n`);
 
+const grouped = (group: string) => flow(`${group}${deploy('')[path]}`);
+
 export const concurrencySamples: Samples = {
   good: [
     {
       name: 'deploys that wait for each other',
-      files: deploy('    concurrency: {group: deploy, cancel-in-progress: false}\n'),
+      files: grouped('concurrency: {group: deploy, cancel-in-progress: false}\n'),
     },
-    { name: 'a group by its name', files: deploy('    concurrency: deploy\n') },
-    {
-      name: 'a group of the whole workflow',
-      files: flow(`concurrency:\n  group: deploy\n  cancel-in-progress: false\n${deploy('')[path]}`),
-    },
+    { name: 'in several lines', files: grouped('concurrency:\n  group: deploy\n  cancel-in-progress: false\n') },
     { name: 'a build may run as often as it likes', files: flow(good) },
   ],
   bad: [
-    {
-      name: 'a deploy without group',
-      files: deploy(''),
-      finds: [{ at: `${path}:3:3`, says: /nothing keeps two of it/ }],
-    },
+    { name: 'a deploy without group', files: deploy(''), finds: [{ at: `${path}:3:3`, says: /cancels it half-way/ }] },
     {
       name: 'a job whose name says that it deploys',
       files: flow(good.replace('runs-on', 'name: Deploy to Stage\n    runs-on')),
       finds: [{ at: `${path}:6:3`, says: /deploys/ }],
     },
     {
-      name: 'a deploy that is cancelled half-way',
-      files: deploy('    concurrency:\n      group: deploy\n      cancel-in-progress: true\n'),
-      finds: [{ at: `${path}:7:7`, says: /cancels a deploy in progress/ }],
+      name: 'a group of the job, which Forgejo ignores',
+      files: deploy('    concurrency: {group: deploy, cancel-in-progress: false}\n'),
+      finds: [{ at: `${path}:5:5`, says: /ignores/ }],
+    },
+    {
+      name: 'a group whose newer run cancels the older, which is the default',
+      files: grouped('concurrency: {group: deploy, cancel-in-progress: true}\n'),
+      finds: [{ at: `${path}:1:30`, says: /cancels a deploy in progress/ }],
     },
     {
       name: 'a deploy that may be cancelled',
-      files: deploy("    concurrency:\n      group: deploy\n      cancel-in-progress: ${{ forgejo.ref != 'main' }}\n"),
-      finds: [{ at: `${path}:7:7`, says: /expression/, status: 'unknown' }],
+      files: grouped(`concurrency: {group: deploy, cancel-in-progress: "${x("forgejo.ref != 'main'")}"}\n`),
+      finds: [{ at: `${path}:1:30`, says: /expression/, status: 'unknown' }],
+    },
+  ],
+};
+
+export const ignoredSamples: Samples = {
+  good: [
+    { name: 'keys that count', files: flow(good) },
+    { name: 'continue-on-error of a step', files: flow(`${good}        continue-on-error: true\n`) },
+  ],
+  bad: [
+    {
+      name: 'continue-on-error of a job',
+      files: flow(good.replace('runs-on: gbo', 'runs-on: gbo\n    continue-on-error: true')),
+      finds: [{ at: `${path}:8:5`, says: /ignores the `continue-on-error:` of a job/ }],
+    },
+    {
+      name: 'permissions',
+      files: flow(`permissions: {contents: read}\n${good}`),
+      finds: [{ at: `${path}:1:1`, says: /ignores `permissions:`/ }],
     },
   ],
 };
@@ -332,20 +352,20 @@ export const secretSamples: Samples = {
     {
       name: 'a secret in the environment',
       files: flow(
-        `${script('curl -H "Authorization: $TOKEN" https://example.com')}        env:\n          TOKEN: \${{ secrets.TOKEN }}\n`,
+        `${script('curl -H "Authorization: $TOKEN" https://example.com')}        env:\n          TOKEN: ${x('secrets.TOKEN')}\n`,
       ),
     },
-    { name: 'other contexts in a script', files: flow(script('echo ${{ forgejo.sha }} ${{ env.secretsauce }}')) },
+    { name: 'other contexts in a script', files: flow(script(`echo ${x('forgejo.sha')} ${x('env.secretsauce')}`)) },
   ],
   bad: [
     {
       name: 'a secret in a script',
-      files: flow(script('echo hello', 'curl -u me:${{ secrets.PASSWORD }} https://example.com')),
+      files: flow(script('echo hello', `curl -u me:${x('secrets.PASSWORD')} https://example.com`)),
       finds: [{ at: `${path}:9:22`, says: /pasted into this command line/ }],
     },
     {
       name: 'a secret in a script of one line',
-      files: flow("on: push\njobs:\n  a:\n    runs-on: gbo\n    steps:\n      - run: login ${{ secrets['KEY'] }}\n"),
+      files: flow(`on: push\njobs:\n  a:\n    runs-on: gbo\n    steps:\n      - run: login ${x("secrets['KEY']")}\n`),
       finds: [{ at: `${path}:6:20`, says: /pasted/ }],
     },
   ],
@@ -356,20 +376,20 @@ export const untrustedSamples: Samples = {
     {
       name: 'the title in the environment',
       files: flow(
-        `${script('echo "$TITLE"')}        env:\n          TITLE: \${{ forgejo.event.pull_request.title }}\n`,
+        `${script('echo "$TITLE"')}        env:\n          TITLE: ${x('forgejo.event.pull_request.title')}\n`,
       ),
     },
-    { name: 'a number that nobody chooses', files: flow(script('echo ${{ forgejo.event.pull_request.number }}')) },
+    { name: 'a number that nobody chooses', files: flow(script(`echo ${x('forgejo.event.pull_request.number')}`)) },
   ],
   bad: [
     {
       name: 'the title of a pull request',
-      files: flow(script('echo "${{ github.event.pull_request.title }}"')),
+      files: flow(script(`echo "${x('github.event.pull_request.title')}"`)),
       finds: [{ at: `${path}:8:17`, says: /pull_request.title/ }],
     },
     {
       name: 'the branch of a pull request',
-      files: flow(script('git checkout ${{ forgejo.head_ref }}')),
+      files: flow(script(`git checkout ${x('forgejo.head_ref')}`)),
       finds: [{ at: `${path}:8:24`, says: /head_ref/ }],
     },
   ],
