@@ -1,0 +1,89 @@
+import { Lines } from '../../lines.js';
+import type { Finding, Look, Rule } from '../../rule.js';
+import type { SourceFile } from '../../tree.js';
+import type { VaultOptions } from './index.js';
+import { vaultSamples } from './samples.js';
+import { mayHold, type Secret, secretsOf, textOf } from './secrets.js';
+
+/** A file that a commit of the pull request added or changed: `look.tools.get('commits')`, the oldest commit first. */
+export interface CommitBlob {
+  commit: string;
+  path: string;
+  text: string;
+  /** Default: file. */
+  kind?: SourceFile['kind'];
+}
+
+export const secret: Rule<VaultOptions> = {
+  id: 'vault/secret',
+  severity: 'error',
+  title: 'No unseal key and no token of Vault is committed, in no commit.',
+  reason: `The unseal keys open everything the platform keeps: whoever has three of them and the data, has all passwords of all tenants. They lie
+in \`conf/vault/init.json\` and \`vault-unseal-keys\` beside the code, one \`git add .\` away. A later commit that deletes them does not help:
+they stay in the history that was pushed, so every commit of a pull request is judged. Common scanners know Vault's tokens, and none knows its
+unseal keys. Values are never printed.`,
+  suppressible: false,
+  files: ({ files }) => files,
+  check: (look) => {
+    const inHead = head(look);
+    return [...inHead.findings, ...history(look, inHead.seen)];
+  },
+  samples: vaultSamples,
+};
+
+function head({ head, options }: Look<VaultOptions>): { findings: Finding[]; seen: Set<string> } {
+  const seen = new Set<string>();
+  const findings: Finding[] = [];
+  for (const file of head.matching(options.files)) {
+    if (file.kind === 'submodule' || !mayHold(file)) continue;
+    const text = textOf(file);
+    const lines = new Lines(text);
+    for (const each of secretsOf(file.path, file.kind, text)) {
+      const at = { path: file.path, ...lines.at(each.offset) };
+      seen.add(keyOf(file.path, each, text));
+      findings.push(finding(each, at));
+    }
+  }
+  return { findings, seen };
+}
+
+/** What came and went within the pull request. */
+function history({ tools }: Look<VaultOptions>, seen: Set<string>): Finding[] {
+  const blobs = (tools.get('commits') ?? []) as CommitBlob[];
+  const findings: Finding[] = [];
+  for (const { commit, path, text, kind = 'file' } of blobs) {
+    const lines = new Lines(text);
+    for (const each of secretsOf(path, kind, text)) {
+      const key = keyOf(path, each, text);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      findings.push(finding(each, { path, ...lines.at(each.offset) }, commit.slice(0, 12)));
+    }
+  }
+  return findings;
+}
+
+/** The same secret in the same file is found once, wherever it stands in it by then. Stays in memory. */
+function keyOf(path: string, { offset, what, byName }: Secret, text: string): string {
+  return JSON.stringify([path, what, byName ? '' : text.slice(offset, offset + 44)]);
+}
+
+function finding({ what, byName }: Secret, at: Finding['at'], commit?: string): Finding {
+  const where = commit ? `Commit ${commit} holds` : 'This is';
+  const then = commit ? ' here, and it stays in the history though it is gone from the last one' : '';
+  return {
+    status: 'fail',
+    at,
+    message:
+      byName && !commit
+        ? `This is ${what}: such files hold Vault's secrets.`
+        : `${where} ${what}${what.includes('Vault') || byName ? '' : ' of Vault'}${then}.`,
+    todo: byName
+      ? 'Take it out of all commits, and keep it on the box.'
+      : what.includes('token')
+        ? 'Revoke it (`vault token revoke`), and take it out of all commits before they are pushed on.'
+        : what.includes('private')
+          ? 'Issue a new one, and take this one out of all commits.'
+          : 'Make new keys (`vault operator rekey`), and take these out of all commits before they are pushed on.',
+  };
+}
