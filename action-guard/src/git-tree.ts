@@ -1,5 +1,5 @@
 import type { Git } from './git.js';
-import { makeTree, matcher, type SourceFile, type Tree } from './tree.js';
+import { makeTree, type SourceFile, type Tree } from './tree.js';
 
 /** Larger files are no configuration; they are listed and have no text. */
 export const LARGEST_FILE = 4 * 1024 * 1024;
@@ -49,9 +49,8 @@ export async function readBlobs(git: Git, objects: string[]): Promise<Map<string
   return blobs;
 }
 
-/** The tree of a commit with the contents of what matches the globs, and nothing else read. @throws GitFailed */
-export async function gitTree(git: Git, entries: Entry[], globs: string[]): Promise<Tree> {
-  const wanted = matcher(globs);
+/** The tree of a commit with the contents of what is wanted, and nothing else read. @throws GitFailed */
+export async function gitTree(git: Git, entries: Entry[], wanted: (path: string) => boolean): Promise<Tree> {
   const read = entries.filter(({ path, kind, bytes }) => kind !== 'submodule' && bytes <= LARGEST_FILE && wanted(path));
   const blobs = await readBlobs(
     git,

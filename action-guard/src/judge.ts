@@ -52,8 +52,8 @@ export interface Judgement {
 /** Whether a rule has anything to do: a pull request that touches none of its files needs none of them read. */
 export function isActive(rule: Rule, options: unknown, changed: ReadonlySet<string> | undefined): boolean {
   if (!changed) return true;
-  const matches = matcher([...rule.files(options), ...(rule.reads?.(options) ?? [])]);
-  return [...changed].some(matches);
+  const matchers = [rule.files(options), rule.reads?.(options) ?? []].map((globs) => matcher(globs));
+  return [...changed].some((path) => matchers.some((matches) => matches(path)));
 }
 
 /** Applies every rule and every exception. Pure. */

@@ -9,7 +9,7 @@ import { type Case, isActive } from './judge.js';
 import { type Policy, readPolicy } from './policy.js';
 import { suppressionsIn } from './suppressions.js';
 import { askTools } from './tools/index.js';
-import type { Tree } from './tree.js';
+import { matcher, type Tree } from './tree.js';
 
 export interface Facts {
   event: Event;
@@ -36,14 +36,14 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   const policy = readPolicy(await textOf(git, own, inputs.policy), inputs.policy, families, inputs.preset);
   const baseline = inputs.baseline ? readBaseline(await textOf(git, own, inputs.baseline), inputs.baseline) : new Map();
   const changed = baseEntries && differences(baseEntries, entries);
-  const globs = globsOf(policy, changed);
-  const head = await gitTree(git, entries, [...globs, '**/*.gbo-guard']);
-  const before = baseEntries && (await gitTree(git, baseEntries, globs));
-  const tools = inputs.tools ? await askTools(head, policy) : { answers: new Map<string, unknown>(), notes: [] };
-  const baseTools =
-    inputs.tools && before ? await askTools(before, policy) : { answers: new Map<string, unknown>(), notes: [] };
+  const wanted = wantedBy(policy, changed);
+  const head = await gitTree(git, entries, wanted);
+  const before = baseEntries && (await gitTree(git, baseEntries, wanted));
+  const nothing = { answers: new Map<string, unknown>(), notes: [] as string[] };
+  const tools = inputs.tools ? await askTools(head, policy, env.PATH) : nothing;
+  const baseTools = inputs.tools && before ? await askTools(before, policy, env.PATH, tools.answers) : nothing;
   if (base && changed) tools.answers.set('commits', await commitsBetween(git, base, commit));
-  const { suppressions, badSuppressions } = allSuppressions(head, globs);
+  const { suppressions, badSuppressions } = allSuppressions(head, wanted);
   const of: Case = {
     families,
     policy,
@@ -129,21 +129,24 @@ export function differences(before: Entry[], after: Entry[]): Set<string> {
   return new Set([...changed, ...known.keys()]);
 }
 
-function globsOf(policy: Policy, changed: Set<string> | undefined): string[] {
-  const globs = families.flatMap((family) => {
+/** Whether a rule that has something to do asks for a file; each takes out what it leaves out for itself alone. */
+function wantedBy(policy: Policy, changed: Set<string> | undefined): (path: string) => boolean {
+  const matchers = families.flatMap((family) => {
     const options = policy.options(family);
     return family.rules
       .filter((rule) => policy.severity(rule) !== 'off' && isActive(rule, options, changed))
-      .flatMap((rule) => [...rule.files(options), ...(rule.reads?.(options) ?? [])]);
+      .flatMap((rule) => [rule.files(options), rule.reads?.(options) ?? []])
+      .map((globs) => matcher(globs));
   });
-  return [...new Set(globs)];
+  return (path) => path.endsWith('.gbo-guard') || matchers.some((matches) => matches(path));
 }
 
-function allSuppressions(head: Tree, globs: string[]): Pick<Case, 'suppressions' | 'badSuppressions'> {
-  const read = head
-    .matching([...globs.filter((glob) => !glob.startsWith('!')), '**/*.gbo-guard'])
-    .filter(({ kind }) => kind !== 'link' && kind !== 'submodule');
-  const all = read.map(suppressionsIn);
+function allSuppressions(
+  head: Tree,
+  wanted: (path: string) => boolean,
+): Pick<Case, 'suppressions' | 'badSuppressions'> {
+  const files = head.paths.filter(wanted).flatMap((path) => head.file(path) ?? []);
+  const all = files.filter(({ kind }) => kind === 'file' || kind === 'executable').map(suppressionsIn);
   return { suppressions: all.flatMap(({ found }) => found), badSuppressions: all.flatMap(({ bad }) => bad) };
 }
 

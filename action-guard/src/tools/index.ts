@@ -1,5 +1,12 @@
 import type { Policy } from '../policy.js';
-import type { Tree } from '../tree.js';
+import type { Family } from '../rule.js';
+import { domainsToResolve } from '../rules/caddy/dead-domain.js';
+import { caddy } from '../rules/caddy/index.js';
+import type { CaddyRuleOptions } from '../rules/caddy/options.js';
+import { type Tree, treeOf } from '../tree.js';
+import { askCaddy } from './caddy.js';
+import { runFilters } from './fail2ban.js';
+import { resolveDomains } from './resolve.js';
 
 export interface ToolAnswers {
   /** By the name of the tool; rules know its shape. */
@@ -8,7 +15,60 @@ export interface ToolAnswers {
   notes: string[];
 }
 
-/** Asks the real programs that are installed, each in its side-effect-free way. None is needed. */
-export async function askTools(_tree: Tree, _policy: Policy): Promise<ToolAnswers> {
-  return { answers: new Map(), notes: [] };
+/**
+ * Asks the real programs that are installed, each in its side-effect-free way. None is needed: what is not there is said, and
+ * the rules judge by their own readers.
+ *
+ * @param path where programs are looked for
+ * @param known domains that were asked about already: a name server gives the same answer for head and base
+ */
+export async function askTools(
+  tree: Tree,
+  policy: Policy,
+  path: string | undefined,
+  known: ReadonlyMap<string, unknown> = new Map(),
+): Promise<ToolAnswers> {
+  const answers = new Map<string, unknown>();
+  const notes: string[] = [];
+  const options = policy.options(caddy as unknown as Family) as CaddyRuleOptions;
+  const caddyfiles = read(tree, options.files);
+  if (caddyfiles.length > 0) {
+    const said = await askCaddy(tree, caddyfiles, { served: options.served, plugins: options.plugins });
+    if (said) answers.set('caddy', said);
+    else notes.push("There is no caddy here: Caddyfiles were judged by the guard's own reader.");
+    const before = (known.get('resolve') ?? {}) as Record<string, unknown>;
+    const domains = domainsToResolve(tree, options).filter((domain) => !(domain in before));
+    answers.set('resolve', { ...before, ...(await resolveDomains(domains)) });
+  }
+  const filters = read(tree, ['**/fail2ban/**/filter.d/*.conf', '**/filter.d/*.conf']);
+  if (filters.length > 0) {
+    const runs = await runFilters(readOnly(tree), filters, path);
+    if (runs) answers.set('fail2ban', runs);
+    else notes.push("There is no fail2ban-regex here: filters were judged by the guard's own reader.");
+  }
+  return { answers, notes };
+}
+
+/** Paths that match and whose text is here: nobody asked for the others. */
+function read(tree: Tree, globs: string[]): string[] {
+  const wanted = new Set(
+    readOnly(tree)
+      .matching(globs)
+      .filter(({ kind }) => kind === 'file' || kind === 'executable')
+      .map(({ path }) => path),
+  );
+  return [...wanted];
+}
+
+/** The part of a tree whose texts were read. */
+function readOnly(tree: Tree): Tree {
+  const files = tree.paths.flatMap((path) => {
+    try {
+      const file = tree.file(path);
+      return file ? [[path, file] as const] : [];
+    } catch {
+      return [];
+    }
+  });
+  return treeOf(Object.fromEntries(files));
 }

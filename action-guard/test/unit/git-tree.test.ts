@@ -2,13 +2,14 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Git } from '../../src/git.js';
 import { entriesOf, gitTree, LARGEST_FILE } from '../../src/git-tree.js';
 import { differences } from '../../src/survey.js';
+import { matcher } from '../../src/tree.js';
 import { Repository } from '../harness.js';
 
 const repository = new Repository();
 const git = new Git(repository.folder, process.env);
 afterAll(() => repository.remove());
 
-const treeAt = async (commit: string, globs: string[]) => gitTree(git, await entriesOf(git, commit), globs);
+const treeAt = async (commit: string, globs: string[]) => gitTree(git, await entriesOf(git, commit), matcher(globs));
 
 describe('a tree of a commit', () => {
   it('has every path, and the text of what was asked for only', async () => {
