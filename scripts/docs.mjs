@@ -1,6 +1,7 @@
-// Writes what can be derived from the code: action.yml, and the tables of inputs and outputs in each action's README.
+// Writes what can be derived from the code: action.yml, the tables of inputs and outputs in each action's README, and the
+// guard's table of rules with a page for each.
 // --check: writes nothing, and fails when a file is not what it would be. Run it as `npm run docs`.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Document } from 'yaml';
@@ -18,8 +19,28 @@ for (const { folder, manifest } of actions()) {
     const withInputs = section(text, 'inputs', inputsTable(inputs.declared));
     return section(withInputs, 'outputs', outputsTable(outputs));
   });
+  if (existsSync(join(folder, 'src/families.ts'))) await rulePages(folder, load);
 }
 if (drifted) process.exit(1);
+
+async function rulePages(folder, load) {
+  const rules = (await load('families.ts')).families.flatMap((family) => family.rules);
+  const { page } = await load('explain.ts');
+  const rows = rules.map(({ id, severity, title }) => `| [\`${id}\`](${pageOf(id)}) | ${severity} | ${cell(title)} |`);
+  put(join(folder, 'README.md'), (text) =>
+    section(text, 'rules', ['| rule | severity | what must hold |', '| --- | --- | --- |', ...rows].join('\n')),
+  );
+  mkdirSync(join(folder, 'rules'), { recursive: true });
+  for (const rule of rules) put(join(folder, pageOf(rule.id)), () => page(rule));
+  const known = rules.map(({ id }) => pageOf(id));
+  for (const name of readdirSync(join(folder, 'rules'))) {
+    if (!known.includes(`rules/${name}`)) put(join(folder, 'rules', name), () => undefined);
+  }
+}
+
+function pageOf(id) {
+  return `rules/${id.replace('/', '-')}.md`;
+}
 
 function actionYml({ forgejo, description }, declared, outputs) {
   const document = new Document({
@@ -71,6 +92,9 @@ function put(path, make) {
   if (check) {
     drifted = true;
     console.error(`${relative(root, path)} is not what the code says; run \`npm run docs\`.`);
+  } else if (wanted === undefined) {
+    rmSync(path);
+    console.log(`Removed ${relative(root, path)}`);
   } else {
     writeFileSync(path, wanted);
     console.log(`Wrote ${relative(root, path)}`);

@@ -22,7 +22,8 @@ export interface Tree {
 
 /** Whether a path matches one of the globs; `!glob` takes paths out again. */
 export function matcher(globs: readonly string[]): (path: string) => boolean {
-  const options = { dot: true, nocase: false };
+  // With `s`, a newline in a name does not hide a file from `**`.
+  const options = { dot: true, flags: 's' };
   const [takes, leaves] = [globs.filter((glob) => !glob.startsWith('!')), globs.filter((glob) => glob.startsWith('!'))];
   const matches = takes.map((glob) => picomatch(glob, options));
   const excludes = leaves.map((glob) => picomatch(glob.slice(1), options));

@@ -1,4 +1,4 @@
-import type { Event } from './event.js';
+import type { Event } from '@gbo/shared/event';
 import type { Parent } from './mend.js';
 import type { Entry, Pin } from './pins.js';
 import type { Probe } from './states.js';

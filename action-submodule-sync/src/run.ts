@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventOf } from '@gbo/shared/event';
 import type { Report } from '@gbo/shared/report';
 import type { RunContext } from '@gbo/shared/run';
 import { apply } from './apply.js';
 import { commentsOf } from './comments.js';
 import { deliver } from './deliver.js';
-import { eventOf } from './event.js';
 import type { Facts } from './facts.js';
 import { localGit } from './git.js';
 import type { Inputs } from './inputs.js';

@@ -1,6 +1,6 @@
 import { ExpectedError } from '@gbo/shared/errors';
+import type { Event } from '@gbo/shared/event';
 import pLimit from 'p-limit';
-import type { Event } from './event.js';
 import type { Facts } from './facts.js';
 import type { LocalGit } from './git.js';
 import type { Inputs } from './inputs.js';

@@ -1,8 +1,8 @@
 import { posix } from 'node:path';
 import { ExpectedError } from '@gbo/shared/errors';
+import type { Event } from '@gbo/shared/event';
 import pLimit from 'p-limit';
 import picomatch from 'picomatch';
-import type { Event } from './event.js';
 import type { Facts, Row } from './facts.js';
 import { GitFailed, type LocalGit } from './git.js';
 import { words } from './git-trouble.js';

@@ -13,6 +13,15 @@ export interface Forge {
    * @throws ExpectedError; a failure half-way can leave comments of an unfinished review
    */
   review(pullRequest: number, marker: string, review: Review): Promise<void>;
+  /** Sets a status of a commit; needs a token that may write, which that of a fork is not. @throws ExpectedError */
+  status(commit: string, status: Status): Promise<void>;
+}
+
+export interface Status {
+  /** Whose status it is; a later one of the same context takes its place. */
+  context: string;
+  state: 'pending' | 'success' | 'failure' | 'error' | 'warning';
+  description: string;
 }
 
 export interface Review {
@@ -68,18 +77,26 @@ export function openForge({ apiUrl, repository, token }: ForgeOptions): Forge {
     async review(pullRequest, marker, { commit, body, comments: lines }) {
       const hidden = `<!-- ${marker} -->`;
       const reviews = `/pulls/${pullRequest}/reviews`;
-      for (const { id } of (await list(reviews)).filter((each) => each.body?.includes(hidden))) {
+      for (const { id, body: text } of await list(reviews)) {
+        const old = await list(`${reviews}/${id}/comments`);
+        // A review that failed half-way has no text yet: only its comments tell whose it is.
+        const ours = old.filter((comment) => comment.body?.includes(hidden));
         // Not by /issues/comments: that answers 204 and does nothing to a comment at a line.
-        for (const comment of await list(`${reviews}/${id}/comments`))
-          await ask('DELETE', `${reviews}/${id}/comments/${comment.id}`);
+        for (const comment of ours) await ask('DELETE', `${reviews}/${id}/comments/${comment.id}`);
+        const isEmpty = ours.length === old.length && (text?.includes(hidden) || ours.length > 0);
+        // Left there, it is an empty box in the conversation; not every token may take it away.
+        if (isEmpty) await ask('DELETE', `${reviews}/${id}`).catch(() => {});
       }
       if (lines.length === 0) return;
       await ask('POST', reviews, {
         event: 'COMMENT',
         commit_id: commit,
         body: `${hidden}\n${body}`,
-        comments: lines.map(({ path, line, body: text }) => ({ path, new_position: line, body: text })),
+        comments: lines.map(({ path, line, body: text }) => ({ path, new_position: line, body: `${hidden}\n${text}` })),
       });
+    },
+    async status(commit, status) {
+      await ask('POST', `/statuses/${commit}`, status);
     },
   };
 }

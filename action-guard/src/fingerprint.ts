@@ -1,0 +1,24 @@
+import type { Finding } from './rule.js';
+import type { Tree } from './tree.js';
+
+/**
+ * What stays the same of a finding when lines move: rule, file, and the text of its line. The same line twice gives the same
+ * fingerprint twice; whoever compares counts them. Plain text: it also stands in baselines, where people read it.
+ */
+export function fingerprint(rule: string, { at, status }: Finding, tree: Tree, base?: Tree): string {
+  const known = tree.paths.includes(at.path) ? tree : base;
+  let line = '';
+  try {
+    line = known?.file(at.path)?.text.split('\n')[at.line - 1]?.trim().slice(0, 500) ?? '';
+  } catch {
+    // A file whose text no rule asked for: the path alone tells it.
+  }
+  return JSON.stringify([rule, at.path, status, line]);
+}
+
+/** How often each stands there. */
+export function countAll(fingerprints: Iterable<string>): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const each of fingerprints) counts.set(each, (counts.get(each) ?? 0) + 1);
+  return counts;
+}

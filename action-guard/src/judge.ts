@@ -1,0 +1,230 @@
+import { countAll, fingerprint } from './fingerprint.js';
+import type { Policy } from './policy.js';
+import type { Family, Finding, Look, Rule, Severity } from './rule.js';
+import type { BadSuppression, Suppression } from './suppressions.js';
+import { matcher, type Tree } from './tree.js';
+
+export interface Judged extends Finding {
+  rule: string;
+  severity: Severity;
+  fingerprint: string;
+  /** It was there before: in the base of the pull request. */
+  old: boolean;
+  /** Why it counts for nothing. */
+  excused?: { by: 'comment' | 'policy' | 'baseline'; reason: string };
+}
+
+export type RuleStatus = 'pass' | 'fail' | 'unknown' | 'nothing-matched' | 'unchanged' | 'off';
+
+export interface RuleResult {
+  id: string;
+  severity: Severity;
+  status: RuleStatus;
+  /** Files it judged. */
+  files: number;
+}
+
+/** What the rooms before found out; everything is read. */
+export interface Case {
+  families: Family[];
+  policy: Policy;
+  head: Tree;
+  base?: Tree;
+  /** What real programs said of head and of base. */
+  tools: ReadonlyMap<string, unknown>;
+  baseTools: ReadonlyMap<string, unknown>;
+  /** Paths that differ; undefined: there is nothing to compare with, so all count. */
+  changed?: ReadonlySet<string>;
+  suppressions: Suppression[];
+  badSuppressions: BadSuppression[];
+  /** Accepted fingerprints and how often. */
+  baseline: ReadonlyMap<string, number>;
+  /** Today, `YYYY-MM-DD`. */
+  today: string;
+}
+
+export interface Judgement {
+  findings: Judged[];
+  rules: RuleResult[];
+  notes: string[];
+}
+
+/** Whether a rule has anything to do: a pull request that touches none of its files needs none of them read. */
+export function isActive(rule: Rule, options: unknown, changed: ReadonlySet<string> | undefined): boolean {
+  if (!changed) return true;
+  const matches = matcher([...rule.files(options), ...(rule.reads?.(options) ?? [])]);
+  return [...changed].some(matches);
+}
+
+/** Applies every rule and every exception. Pure. */
+export function judge(of: Case): Judgement {
+  const findings: Judged[] = [];
+  const rules: RuleResult[] = [];
+  const notes: string[] = [];
+  for (const family of of.families) {
+    for (const rule of family.rules) {
+      const severity = of.policy.severity(rule);
+      const options = of.policy.options(family);
+      if (severity === 'off') {
+        rules.push({ id: rule.id, severity: rule.severity, status: 'off', files: 0 });
+        continue;
+      }
+      if (!isActive(rule, options, of.changed)) {
+        rules.push({ id: rule.id, severity, status: 'unchanged', files: 0 });
+        continue;
+      }
+      const files = countMatching(of.head, rule.files(options));
+      const own = apply(of, rule, options, severity);
+      findings.push(...own);
+      rules.push({ id: rule.id, severity, status: statusOf(own, files), files });
+    }
+  }
+  findings.push(...of.badSuppressions.map((bad) => badSuppression(bad, of)));
+  excuse(of, findings, notes);
+  return {
+    findings: sorted(findings),
+    rules: rules.map((rule) => ({ ...rule, status: settled(rule, findings) })),
+    notes,
+  };
+}
+
+function countMatching(tree: Tree, globs: string[]): number {
+  return tree.paths.filter(matcher(globs)).length;
+}
+
+function apply(of: Case, rule: Rule, options: unknown, severity: Severity): Judged[] {
+  const { head, base, tools, baseTools } = of;
+  const now = check(rule, { head, base, options, tools });
+  // What the base has already is not what this pull request did.
+  const before = base ? check(rule, { head: base, options, tools: baseTools }) : [];
+  const left = countAll(before.map((finding) => fingerprint(rule.id, finding, base ?? head)));
+  return now.map((finding) => {
+    const print = fingerprint(rule.id, finding, head, base);
+    const count = left.get(print) ?? 0;
+    left.set(print, count - 1);
+    return {
+      ...finding,
+      rule: rule.id,
+      severity: lesser(severity, finding.severity, rule.severity),
+      fingerprint: print,
+      old: count > 0,
+    };
+  });
+}
+
+/** A finding may be milder than its rule; where the policy changed the rule's severity, that is what counts. */
+function lesser(policy: Severity, own: Severity | undefined, rule: Severity): Severity {
+  return policy === rule ? (own ?? rule) : policy;
+}
+
+function check(rule: Rule, look: Look<unknown>): Finding[] {
+  try {
+    return rule.check(look);
+  } catch (error) {
+    // A rule of ours that fails has told nothing, and must not look as if it had.
+    const [path = ''] = look.head.paths.filter(matcher(rule.files(look.options)));
+    const why = error instanceof Error ? error.message : String(error);
+    return [
+      {
+        status: 'unknown',
+        at: { path, line: 1, column: 1 },
+        message: `The rule ${rule.id} failed (${why}); please report it.`,
+      },
+    ];
+  }
+}
+
+function statusOf(findings: Judged[], files: number): RuleStatus {
+  if (findings.some(({ status }) => status === 'fail')) return 'fail';
+  if (findings.length > 0) return 'unknown';
+  return files > 0 ? 'pass' : 'nothing-matched';
+}
+
+/** What is excused or was there before no longer makes a rule fail. */
+function settled({ id, status, files }: RuleResult, findings: Judged[]): RuleStatus {
+  if (status !== 'fail' && status !== 'unknown') return status;
+  const counting = findings.filter(({ rule, old, excused }) => rule === id && !old && !excused);
+  return statusOf(counting, Math.max(1, files));
+}
+
+function badSuppression({ path, line, problem }: BadSuppression, { head }: Case): Judged {
+  const finding: Finding = {
+    status: 'fail',
+    at: { path, line, column: 1 },
+    message: `This exception does not count: ${problem}.`,
+    todo: 'Write `gbo-guard: allow RULE -- why`.',
+  };
+  const rule = 'guard/suppression';
+  return { ...finding, rule, severity: 'error', fingerprint: fingerprint(rule, finding, head), old: false };
+}
+
+function excuse(of: Case, findings: Judged[], notes: string[]): void {
+  const byId = new Map(of.families.flatMap(({ rules }) => rules.map((rule) => [rule.id, rule] as const)));
+  const baseline = new Map(of.baseline);
+  const usedExceptions = new Set<unknown>();
+  const used = new Set<Suppression>();
+  for (const finding of findings) {
+    const accepted = baseline.get(finding.fingerprint) ?? 0;
+    if (accepted > 0) {
+      baseline.set(finding.fingerprint, accepted - 1);
+      finding.excused = { by: 'baseline', reason: 'it was accepted when the baseline was written' };
+      continue;
+    }
+    const exception = of.policy.exceptions.find(
+      (each) => matcher([each.rule])(finding.rule) && matcher([each.path])(finding.at.path),
+    );
+    if (exception && !isOver(exception.until, of.today)) {
+      usedExceptions.add(exception);
+      finding.excused = { by: 'policy', reason: exception.reason };
+      continue;
+    }
+    const suppression = of.suppressions.find(
+      (each) =>
+        each.path === finding.at.path &&
+        matcher(each.rules)(finding.rule) &&
+        (each.covers?.some((line) => line >= finding.at.line && line <= (finding.at.endLine ?? finding.at.line)) ??
+          true),
+    );
+    if (!suppression) continue;
+    used.add(suppression);
+    const rule = byId.get(finding.rule);
+    if (!rule || !of.policy.maySuppress(rule))
+      notes.push(`${where(suppression)}: ${finding.rule} cannot be silenced in a file.`);
+    else if (isOver(suppression.until, of.today))
+      notes.push(`${where(suppression)}: the exception ended on ${suppression.until}.`);
+    else finding.excused = { by: 'comment', reason: suppression.reason };
+  }
+  // Only where every rule was asked can it be told that one is for nothing.
+  if (of.changed) return;
+  for (const each of of.suppressions)
+    if (!used.has(each))
+      notes.push(`${where(each)}: the exception is for nothing: ${each.rules.join(', ')} finds nothing there.`);
+  for (const each of of.policy.exceptions) {
+    if (!usedExceptions.has(each))
+      notes.push(
+        `The policy's exception of ${each.rule} for ${each.path} ${isOver(each.until, of.today) ? `ended on ${each.until}` : 'is for nothing'}.`,
+      );
+  }
+  const lapsed = [...baseline.values()].reduce((sum, count) => sum + count, 0);
+  if (lapsed > 0) notes.push(`${lapsed} of the baseline's findings are no longer there; write it anew.`);
+}
+
+function isOver(until: string | undefined, today: string): boolean {
+  return until !== undefined && until < today;
+}
+
+function where({ path, line }: Suppression): string {
+  return `${path}:${line}`;
+}
+
+const gravity: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
+
+/** The gravest first, then by place. */
+function sorted(findings: Judged[]): Judged[] {
+  return findings.sort(
+    (a, b) =>
+      Number(a.old) - Number(b.old) ||
+      gravity[a.severity] - gravity[b.severity] ||
+      (a.at.path < b.at.path ? -1 : a.at.path > b.at.path ? 1 : a.at.line - b.at.line || a.at.column - b.at.column),
+  );
+}

@@ -1,0 +1,221 @@
+import { ExpectedError } from '@gbo/shared/errors';
+import { type Event, eventOf } from '@gbo/shared/event';
+import { readBaseline } from './baseline.js';
+import { families } from './families.js';
+import { Git, GitFailed } from './git.js';
+import { type Entry, entriesOf, gitTree, readBlobs } from './git-tree.js';
+import type { Inputs } from './inputs.js';
+import { type Case, isActive } from './judge.js';
+import { type Policy, readPolicy } from './policy.js';
+import { suppressionsIn } from './suppressions.js';
+import { askTools } from './tools/index.js';
+import type { Tree } from './tree.js';
+
+export interface Facts {
+  event: Event;
+  /** The commit that was judged. */
+  commit: string;
+  /** The commit it was compared with. */
+  base?: string;
+  of: Case;
+  /** New line numbers of the diff by path: only they can carry comments. */
+  diff: Map<string, Set<number>>;
+  notes: string[];
+}
+
+/** Reads what the rules that have something to do ask for, from the objects of the repository. Writes nothing. */
+export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Facts> {
+  const event = eventOf(env);
+  const git = new Git(inputs.repository ?? env.GITHUB_WORKSPACE ?? process.cwd(), env);
+  const notes: string[] = [];
+  const commit = await resolve(git, inputs.head ?? event.commit);
+  const base = await baseOf(git, inputs, event, commit, notes);
+  const entries = await entriesOf(git, commit);
+  const baseEntries = base ? await entriesOf(git, base) : undefined;
+  const own = baseEntries ?? entries;
+  const policy = readPolicy(await textOf(git, own, inputs.policy), inputs.policy, families, inputs.preset);
+  const baseline = inputs.baseline ? readBaseline(await textOf(git, own, inputs.baseline), inputs.baseline) : new Map();
+  const changed = baseEntries && differences(baseEntries, entries);
+  const globs = globsOf(policy, changed);
+  const head = await gitTree(git, entries, [...globs, '**/*.gbo-guard']);
+  const before = baseEntries && (await gitTree(git, baseEntries, globs));
+  const tools = inputs.tools ? await askTools(head, policy) : { answers: new Map<string, unknown>(), notes: [] };
+  const baseTools =
+    inputs.tools && before ? await askTools(before, policy) : { answers: new Map<string, unknown>(), notes: [] };
+  if (base && changed) tools.answers.set('commits', await commitsBetween(git, base, commit));
+  const { suppressions, badSuppressions } = allSuppressions(head, globs);
+  const of: Case = {
+    families,
+    policy,
+    head,
+    base: before,
+    tools: tools.answers,
+    baseTools: baseTools.answers,
+    changed,
+    suppressions,
+    badSuppressions,
+    baseline,
+    today: new Date().toISOString().slice(0, 10),
+  };
+  const diff = base && changed ? await diffLines(git, base, commit) : new Map<string, Set<number>>();
+  return { event, commit, base, of, diff, notes: [...notes, ...tools.notes] };
+}
+
+async function resolve(git: Git, revision: string): Promise<string> {
+  try {
+    return (await git.text('rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`)).trim();
+  } catch (error) {
+    if (!(error instanceof GitFailed)) throw error;
+    throw new ExpectedError(
+      `There is no commit ${revision} in this checkout${error.said ? ` (${error.said.split('\n')[0]})` : ''}.`,
+      'Nothing was judged.',
+      'Put a checkout step before this one, or name the folder in `repository`.',
+    );
+  }
+}
+
+async function baseOf(
+  git: Git,
+  inputs: Inputs,
+  event: Event,
+  commit: string,
+  notes: string[],
+): Promise<string | undefined> {
+  if (inputs.base) return resolve(git, inputs.base);
+  if (event.kind !== 'pull_request' || !event.before) return undefined;
+  const { before } = event;
+  try {
+    await git.run(['cat-file', '-e', `${before}^{commit}`]);
+  } catch {
+    await fetchCommit(git, before);
+  }
+  // The server says where the branch left its base; where it does not, the history does, if it is here.
+  try {
+    return (await git.text('merge-base', before, commit)).trim() || before;
+  } catch {
+    if (before === event.base)
+      notes.push(
+        'The history is not here, so the tip of the base branch was compared with; what others added there meanwhile may look as if it were gone.',
+      );
+    return before;
+  }
+}
+
+async function fetchCommit(git: Git, commit: string): Promise<void> {
+  try {
+    await git.run(['fetch', '--quiet', '--no-tags', '--no-recurse-submodules', '--depth=1', 'origin', commit]);
+  } catch (error) {
+    throw new ExpectedError(
+      `The base of the pull request, ${commit}, is not in this checkout and could not be fetched${error instanceof GitFailed ? ` (${error.said.split('\n').at(-1)})` : ''}.`,
+      'Nothing was judged.',
+      'Give the checkout step `fetch-depth: 0`.',
+    );
+  }
+}
+
+async function textOf(git: Git, entries: Entry[], path: string): Promise<string | undefined> {
+  const entry = entries.find((each) => each.path === path && (each.kind === 'file' || each.kind === 'executable'));
+  return entry && (await readBlobs(git, [entry.object])).get(entry.object)?.toString();
+}
+
+/** Paths that were added, changed or removed, and those whose kind changed. */
+export function differences(before: Entry[], after: Entry[]): Set<string> {
+  const known = new Map(before.map(({ path, object, kind }) => [path, `${object} ${kind}`]));
+  const changed = new Set<string>();
+  for (const { path, object, kind } of after) {
+    if (known.get(path) !== `${object} ${kind}`) changed.add(path);
+    known.delete(path);
+  }
+  return new Set([...changed, ...known.keys()]);
+}
+
+function globsOf(policy: Policy, changed: Set<string> | undefined): string[] {
+  const globs = families.flatMap((family) => {
+    const options = policy.options(family);
+    return family.rules
+      .filter((rule) => policy.severity(rule) !== 'off' && isActive(rule, options, changed))
+      .flatMap((rule) => [...rule.files(options), ...(rule.reads?.(options) ?? [])]);
+  });
+  return [...new Set(globs)];
+}
+
+function allSuppressions(head: Tree, globs: string[]): Pick<Case, 'suppressions' | 'badSuppressions'> {
+  const read = head
+    .matching([...globs.filter((glob) => !glob.startsWith('!')), '**/*.gbo-guard'])
+    .filter(({ kind }) => kind !== 'link' && kind !== 'submodule');
+  const all = read.map(suppressionsIn);
+  return { suppressions: all.flatMap(({ found }) => found), badSuppressions: all.flatMap(({ bad }) => bad) };
+}
+
+export interface CommitFile {
+  commit: string;
+  path: string;
+  text: string;
+}
+
+const MOST_COMMITS = 500;
+
+/** What every commit on the way added or changed: a secret that a later commit takes out again is out all the same. */
+async function commitsBetween(git: Git, base: string, head: string): Promise<CommitFile[]> {
+  const format = [
+    'log',
+    '--no-renames',
+    '-m',
+    '--first-parent',
+    '--raw',
+    '-z',
+    '--abbrev=64',
+    '--format=%x01%H',
+    `--max-count=${MOST_COMMITS}`,
+  ];
+  const raw = await git.text(...format, `${base}..${head}`);
+  const blobs: { commit: string; path: string; object: string }[] = [];
+  let commit = '';
+  const fields = raw.split('\0');
+  for (let index = 0; index < fields.length; index++) {
+    const field = (fields[index] ?? '').replace(/^\n/, '');
+    if (field.startsWith('\u0001')) commit = field.slice(1).trim();
+    const change = /^:\d+ (\d+) [0-9a-f]+ ([0-9a-f]+) [AMT]/.exec(
+      field.includes(':') ? field.slice(field.indexOf(':')) : '',
+    );
+    if (!change) continue;
+    index += 1;
+    if (change[1] !== '160000') blobs.push({ commit, path: fields[index] ?? '', object: change[2] ?? '' });
+  }
+  const texts = await readBlobs(
+    git,
+    blobs.map(({ object }) => object),
+  );
+  return blobs.flatMap(({ commit: of, path, object }) => {
+    const bytes = texts.get(object);
+    return bytes && bytes.length <= 4 * 1024 * 1024 ? [{ commit: of, path, text: bytes.toString() }] : [];
+  });
+}
+
+/** Lines of the new files that a diff shows, with its three lines around each change. */
+async function diffLines(git: Git, base: string, head: string): Promise<Map<string, Set<number>>> {
+  const options = [
+    'diff',
+    '--no-color',
+    '--no-ext-diff',
+    '--no-textconv',
+    '--no-renames',
+    '--unified=3',
+    '--src-prefix=a/',
+    '--dst-prefix=b/',
+  ];
+  const text = await git.text(...options, base, head);
+  const lines = new Map<string, Set<number>>();
+  let current: Set<number> | undefined;
+  for (const line of text.split('\n')) {
+    if (line.startsWith('+++ ')) {
+      current = line.startsWith('+++ b/') ? new Set() : undefined;
+      if (current) lines.set(line.slice('+++ b/'.length).replace(/\t$/, ''), current);
+    }
+    const hunk = /^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@/.exec(line);
+    if (!hunk || !current) continue;
+    const [first, count] = [Number(hunk[1]), Number(hunk[2] ?? 1)];
+    for (let at = first; at < first + count; at++) current.add(at);
+  }
+  return lines;
+}
