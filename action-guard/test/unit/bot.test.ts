@@ -43,6 +43,54 @@ describe('fixes', () => {
   });
 });
 
+describe('a tool that USE TOOL does not find', () => {
+  it.each([
+    ['pirce', 'price'],
+    ['Price', 'price'],
+    ['get_faq', 'get-faq'],
+    ['acme.gbdialog/price', 'price'],
+    ['sub/price.bas', 'price'],
+    ['price.mcp.json', 'price'],
+    ['weather', undefined],
+  ])('%s: did you mean %s', (written, meant) => {
+    const dialog = 'acme.gbai/acme.gbdialog';
+    const files = {
+      [`${dialog}/start.bas`]: `USE TOOL "${written}"\n`,
+      [`${dialog}/price.bas`]: '',
+      [`${dialog}/price.mcp.json`]: '{}',
+      [`${dialog}/get-faq.bas`]: '',
+      [`${dialog}/get-faq.mcp.json`]: '{}',
+    };
+    const [found] = check(bot, 'bot/use-tool-unresolved', { name: '', files });
+    expect(found?.todo).toContain(meant ? `"${meant}"` : 'It has get-faq, price and start');
+  });
+
+  it('the path that hides it is taken out by the fix, and nothing else', () => {
+    const files = {
+      'a.gbai/a.gbdialog/start.bas':
+        'TALK "a.gbdialog/price"\r\n  USE TOOL "a.gbdialog/price"\r\nUSE TOOL "a.gbdialog/nope"\n',
+      'a.gbai/a.gbdialog/price.bas': '',
+      'a.gbai/a.gbdialog/price.mcp.json': '{}',
+    };
+    const [found] = check(bot, 'bot/use-tool-unresolved', { name: '', files });
+    expect(found?.fix).toEqual({
+      'a.gbai/a.gbdialog/start.bas': 'TALK "a.gbdialog/price"\r\n  USE TOOL "price"\r\nUSE TOOL "a.gbdialog/nope"\n',
+    });
+  });
+
+  it('PARAMs in lower case are put in capitals by the fix, and nothing else', () => {
+    const files = {
+      'a.gbai/a.gbdialog/a.bas':
+        '\uFEFFPARAM x AS STRING\n  param y as integer like "as like" description "a param as"\r\nPARAM\tz AS DATE\nparam = 5\n',
+    };
+    const [found] = check(bot, 'bot/param-ignored', { name: '', files });
+    expect(found?.fix).toEqual({
+      'a.gbai/a.gbdialog/a.bas':
+        'PARAM x AS STRING\n  PARAM y AS integer LIKE "as like" DESCRIPTION "a param as"\r\nPARAM z AS DATE\nparam = 5\n',
+    });
+  });
+});
+
 describe('any input', () => {
   const all = bot.rules.flatMap(({ samples }) => [...samples.good, ...samples.bad]);
   const pieces = [

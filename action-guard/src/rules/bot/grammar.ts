@@ -21,6 +21,8 @@ export interface Param {
 export interface Definition {
   params: Param[];
   description: string;
+  /** The line that gives it, from 0. */
+  described?: number;
 }
 
 /** A line with the place of its trimmed text. */
@@ -79,13 +81,15 @@ export function linesOf(text: string): Line[] {
 export function definitionOf(text: string): Definition {
   const params: Param[] = [];
   let description = '';
+  let described: number | undefined;
   if (!declares(text)) return { params, description };
   for (const [line, { text: trimmed }] of linesOf(text).entries()) {
     const param = paramOf(trimmed, line);
     if (param) params.push(param);
-    description = descriptionOf(trimmed) ?? description;
+    const found = descriptionOf(trimmed);
+    if (found !== undefined) [description, described] = [found, line];
   }
-  return { params, description };
+  return { params, description, described };
 }
 
 /** Whether there can be anything in it; most scripts are long, and this is quick. */

@@ -24,7 +24,7 @@ to the model's API as it is, which refuses the whole call for one \`array\` (its
 
 With \`format: mcp\` files are judged as the official MCP package does: there a client refuses the whole list for one bad tool.`,
   suppressible: true,
-  files: () => outputs,
+  files: () => [...outputs, ...outputs.map((glob) => `${glob}/**`)],
   reads: () => scripts,
   check: ({ head, options }) => {
     const layout = layoutOf(head, options);

@@ -21,8 +21,7 @@ export const mcpStale: Rule<BotOptions> = {
 was added to the script only is never filled, one that was taken out is still asked for. The expected file is what the compiler makes
 of the script: order and layout do not matter, and a parameter that the script calls OPTIONAL may be missing from \`required\`.`,
   suppressible: true,
-  files: () => outputs,
-  reads: () => scripts,
+  files: () => [...outputs, ...scripts],
   check: ({ head, options }) => {
     const { bots, outputs } = layoutOf(head, options);
     const isFile = (path: string) => outputs.get(path)?.kind === 'file';
@@ -45,13 +44,17 @@ of the script: order and layout do not matter, and a parameter that the script c
         const found = differences(tool, json.root, options).slice(0, MOST);
         if (found.length === 0) return [];
         const lines = new Lines(file.text);
+        const script = linesOf(tool.file.text);
         const fix = { [tool.output]: compile(tool.name, tool.file.text, options.format) };
-        return found.map(({ at, severity, message }) => ({
+        return found.map(({ line, node, severity, message }) => ({
           status: 'fail',
           severity: severity === 'error' ? undefined : severity,
-          at: { path: tool.output, ...lines.at(at) },
+          at:
+            line === undefined
+              ? { path: tool.output, ...lines.at(node.offset) }
+              : { path: tool.path, line: line + 1, column: (script[line]?.indent ?? 0) + 1 },
           message,
-          todo: 'Compile the script again, or write the file with mode: generate.',
+          todo: `Compile ${base(tool.path)} again, or write ${base(tool.output)} with mode: generate.`,
           fix,
         }));
       }),
@@ -89,133 +92,164 @@ of the script: order and layout do not matter, and a parameter that the script c
     bad: [
       found(
         'a parameter was added to the script',
-        `${SCRIPT()}PARAM color AS STRING LIKE "red"\n`,
+        `${SCRIPT()}  PARAM color AS STRING LIKE "red"\n`,
         compile('x', SCRIPT()),
-        '6:19',
-        /lacks "color", which line 4 of x\.bas declares/,
+        ['bas:4:3'],
+        /lacks "color"/,
       ),
       found(
         'a parameter was taken out of the script',
-        'DESCRIPTION "Price of an article"\nPARAM sku AS STRING LIKE "A-1" DESCRIPTION "Article"\n',
+        SCRIPT().replace(/PARAM day.*\n/, ''),
         compile('x', SCRIPT()),
-        '12:7',
+        ['mcp.json:12:7'],
         /"day", which x\.bas does not declare/,
       ),
       found(
         'a parameter was renamed',
         SCRIPT().replace('sku', 'article'),
         compile('x', SCRIPT()),
-        ['6:19', '7:7'],
+        ['bas:2:1', 'mcp.json:7:7'],
         /lacks "article"/,
       ),
       found(
         'a type differs',
         SCRIPT().replace('sku AS STRING', 'sku AS INTEGER'),
         compile('x', SCRIPT()),
-        '8:17',
-        /"sku" is "string" here and "integer" in line 2/,
+        ['bas:2:1'],
+        /"sku" is "integer" here and "string" in x\.mcp\.json/,
       ),
       found(
         'the description of a parameter differs',
         SCRIPT().replace('"Article"', '"Number of the article"'),
         compile('x', SCRIPT()),
-        '9:24',
-        /description of "sku"/,
+        ['bas:2:1'],
+        /another description of "sku"/,
       ),
       found(
         'the description of the tool differs',
         SCRIPT().replace('Price of', 'Stock of'),
         compile('x', SCRIPT()),
-        '3:18',
-        /description of the tool/,
+        ['bas:1:1'],
+        /another description of the tool/,
+      ),
+      found(
+        'the script has no description any more',
+        SCRIPT().replace(/DESC.*\n/, ''),
+        compile('x', SCRIPT()),
+        ['mcp.json:3:18'],
+        /another description of the tool/,
       ),
       found(
         'required lacks a parameter',
         SCRIPT(),
         compile('x', SCRIPT()).replace('"sku",\n      "day"', '"day"'),
-        '19:17',
+        ['mcp.json:19:17'],
         /"required" lacks "sku"/,
       ),
       found(
         'the script has no parameters any more',
         'DESCRIPTION "Price of an article"\n',
         compile('x', SCRIPT()),
-        ['7:7', '12:7'],
+        ['mcp.json:7:7', 'mcp.json:12:7'],
         /does not declare/,
       ),
+      {
+        ...found(
+          'both spellings lack it: one finding',
+          `${SCRIPT()}PARAM color AS STRING\n`,
+          compile('x', SCRIPT(), 'both'),
+          ['bas:4:1'],
+          /lacks "color"/,
+        ),
+        options: { format: 'both' as const },
+      },
     ],
   },
 };
 
-function differences(
-  tool: Tool,
-  root: Node,
-  { format }: BotOptions,
-): { at: number; severity: Severity; message: string }[] {
+/** At a line of the script where one says what the output does not, as the script is what people write; else in the output. */
+interface Difference {
+  line?: number;
+  node: Node;
+  severity: Severity;
+  message: string;
+}
+
+function differences(tool: Tool, root: Node, { format }: BotOptions): Difference[] {
   const definition = definitionOf(tool.file.text);
   const expected = toolOf(tool.name, definition, format);
-  const found: { at: number; severity: Severity; message: string }[] = [];
+  // Both spellings of a file for both readers may lack the same.
+  const found = new Map<string, Difference>();
   const description = member(root, 'description');
   if (description ? description.value !== expected.description : expected.description !== '')
-    found.push({
-      at: (description ?? root).offset,
+    found.set('', {
+      line: definition.described,
+      node: description ?? root,
       severity: 'warning',
-      message: `The description of the tool is not that of ${base(tool)}.`,
+      message: `${base(tool.output)} has another description of the tool than ${base(tool.path)}.`,
     });
   for (const key of ['input_schema', 'inputSchema'] as const) {
     const schema = expected[key];
     const node = member(root, key);
-    if (schema && node) for (const each of schemaDifferences(tool, definition, schema, node)) found.push(each);
+    if (!schema || !node) continue;
+    for (const each of schemaDifferences(tool, definition, schema, node))
+      found.set(each.line === undefined ? `${each.node.offset}` : each.message, each);
   }
-  return found.sort((a, b) => a.at - b.at);
+  return [...found.values()].sort((a, b) => (a.line ?? -1) - (b.line ?? -1) || a.node.offset - b.node.offset);
 }
 
-function* schemaDifferences(tool: Tool, definition: Definition, expected: InputSchema, schema: Node) {
-  const script = base(tool);
+function* schemaDifferences(
+  tool: Tool,
+  { params }: Definition,
+  expected: InputSchema,
+  schema: Node,
+): Generator<Difference> {
+  const [script, output] = [base(tool.path), base(tool.output)];
   const properties = member(schema, 'properties');
   const there = new Map(members(properties).map((each) => [each.key, each]));
-  const declared = new Map(definition.params.map((param) => [param.name, param]));
-  const lacking = [...declared.values()].filter(({ name }) => !there.has(name));
-  const say = (node: Node, severity: Severity, message: string) => ({ at: node.offset, severity, message });
-  if (lacking.length)
-    yield say(
-      properties ?? schema,
-      'error',
-      `It lacks ${list(lacking.slice(0, 9).map(({ name, line }) => `${quote(name)}, which line ${line + 1} of ${script} declares`))}${lacking.length > 9 ? ` and ${lacking.length - 9} more` : ''}.`,
-    );
-  for (const { key, keyNode, value } of there.values()) {
-    const param = declared.get(key);
-    const written = param && expected.properties[key];
-    if (!param || !written) {
-      yield say(keyNode, 'error', `It has ${quote(key)}, which ${script} does not declare.`);
+  const declared = new Map(params.map((param) => [param.name, param]));
+  for (const { name, line } of declared.values()) {
+    const property = there.get(name);
+    const written = expected.properties[name];
+    if (!property || !written) {
+      const message = `${output} lacks ${quote(name)}: the model is not asked for it.`;
+      yield { line, node: properties ?? schema, severity: 'error', message };
       continue;
     }
-    const line = param.line + 1;
-    const [type, description] = [member(value, 'type'), member(value, 'description')];
+    const [type, description] = [member(property.value, 'type'), member(property.value, 'description')];
     if (type?.value !== written.type)
-      yield say(
-        type ?? keyNode,
-        'error',
-        `${quote(key)} is ${quote(String(type?.value))} here and "${written.type}" in line ${line} of ${script}.`,
-      );
+      yield {
+        line,
+        node: type ?? property.keyNode,
+        severity: 'error',
+        message: `${quote(name)} is "${written.type}" here and ${quote(String(type?.value))} in ${output}.`,
+      };
     if ((description?.value ?? '') !== written.description)
-      yield say(
-        description ?? keyNode,
-        'warning',
-        `The description of ${quote(key)} is not that in line ${line} of ${script}.`,
-      );
+      yield {
+        line,
+        node: description ?? property.keyNode,
+        severity: 'warning',
+        message: `${output} has another description of ${quote(name)}.`,
+      };
   }
-  // Where there are no properties in an MCP file nothing is required either.
+  for (const { key, keyNode } of there.values())
+    if (!declared.has(key))
+      yield {
+        node: keyNode,
+        severity: 'error',
+        message: `It has ${quote(key)}, which ${script} does not declare: the model is asked for it in vain.`,
+      };
+  // Where an MCP file has no "required", nothing is.
   const required = member(schema, 'required');
   const named = new Set((required?.children ?? []).map(({ value }) => value));
   const optional = optionalOf(tool);
   const unnamed = expected.required.filter((name) => there.has(name) && !named.has(name) && !optional.has(name));
   if (unnamed.length)
-    yield say(
-      required ?? schema,
-      'error',
-      `"required" lacks ${list(unnamed.slice(0, 9).map(quote))}, which ${script} does not call OPTIONAL.`,
-    );
+    yield {
+      node: required ?? schema,
+      severity: 'error',
+      message: `"required" lacks ${list(unnamed.slice(0, 9).map(quote))}, which ${script} does not call OPTIONAL.`,
+    };
 }
 
 /** The compiler does not read OPTIONAL. Who writes the file by hand may. */
@@ -226,7 +260,7 @@ function optionalOf({ file }: Tool): Set<string | undefined> {
   return new Set(names);
 }
 
-function base({ path }: Tool): string {
+function base(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
@@ -241,9 +275,9 @@ function pair(name: string, script: string, output: string) {
   return { name, files: { 'acme.gbai/acme.gbdialog/x.bas': script, 'acme.gbai/acme.gbdialog/x.mcp.json': output } };
 }
 
-function found(name: string, script: string, output: string, places: string | string[], says: RegExp) {
-  const finds = [places].flat().map((place, index) => ({
-    at: `acme.gbai/acme.gbdialog/x.mcp.json:${place}`,
+function found(name: string, script: string, output: string, places: string[], says: RegExp) {
+  const finds = places.map((place, index) => ({
+    at: `acme.gbai/acme.gbdialog/x.${place}`,
     says: index === 0 ? says : /./,
   }));
   return { ...pair(name, script, output), finds };

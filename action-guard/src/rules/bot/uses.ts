@@ -81,5 +81,5 @@ export function nearest(name: string, names: readonly string[]): string | undefi
   const same = names.find((each) => plain(each) === plain(name));
   if (same) return same;
   const best = closest(name, names);
-  return distance(name, best) <= Math.max(1, Math.floor(name.length / 3)) ? best : undefined;
+  return distance(name, best) <= Math.max(1, Math.floor(name.length * 0.4)) ? best : undefined;
 }
