@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { afterAll, describe, expect, it, test } from 'vitest';
 import {
   type Backend,
   type PacketFilter,
@@ -310,14 +310,15 @@ function expectedOf(text: string, family: 4 | 6): Expected {
 
 describe.runIf(available.ok)('what the kernel does with packets on lo', () => {
   const backends: Backend[] = available.ok ? available.backends : [];
-  /** One namespace for each, so that they can be asked at the same time. */
-  const filters = new Map<Backend, PacketFilter>();
-  const filterOf = (backend: Backend) => filters.get(backend) as PacketFilter;
-  beforeAll(async () => {
-    for (const backend of backends) filters.set(backend, await startPacketFilter());
-  });
+  /** A namespace for each test, so that they can run at the same time. */
+  const filters: PacketFilter[] = [];
+  const start = async () => {
+    const filter = await startPacketFilter();
+    filters.push(filter);
+    return filter;
+  };
   afterAll(async () => {
-    for (const filter of filters.values()) await filter.stop();
+    for (const filter of filters) await filter.stop();
   });
 
   /** What really happens; asked again with more patience where it is not what is expected. */
@@ -336,7 +337,7 @@ describe.runIf(available.ok)('what the kernel does with packets on lo', () => {
         seed: 42 + family,
         numRuns: family === 4 ? files : Math.ceil(files / 3),
       });
-      const filter = filterOf(backend);
+      const filter = await start();
       const wrong: string[] = [];
       const count = { accept: 0, drop: 0, unknown: 0, refused: 0 };
       for (const text of texts) {
@@ -370,7 +371,7 @@ describe.runIf(available.ok)('what the kernel does with packets on lo', () => {
     const texts = fc
       .sample(broken, { seed: 7, numRuns: files })
       .filter((text) => backend === 'legacy' || !text.includes('\n-R '));
-    const filter = filterOf(backend);
+    const filter = await start();
     const wrong: string[] = [];
     const count = { refused: 0, taken: 0, unsure: 0 };
     for (const text of texts) {
@@ -392,7 +393,7 @@ describe.runIf(available.ok)('what the kernel does with packets on lo', () => {
     'is what the guard says, for generated scripts with the iptables of %s',
     async (backend) => {
       const texts = fc.sample(scripts, { seed: 3, numRuns: Math.ceil(files / 3) });
-      const filter = filterOf(backend);
+      const filter = await start();
       const wrong: string[] = [];
       const count = { accept: 0, drop: 0, unknown: 0 };
       for (const text of texts) {
