@@ -104,7 +104,13 @@ class Lexer {
       this.#readHereDocuments();
       return { kind: 'operator', text: '\n', at, end: this.at, parts: [] };
     }
-    const operator = operators.find((each) => text.startsWith(each, at)) ?? (';&|()<>'.includes(first) ? first : '');
+    // The number before a redirection belongs to it.
+    let digit = at;
+    while (text[digit] !== undefined && '0123456789'.includes(text[digit] as string)) digit++;
+    if (digit > at && (text[digit] === '<' || text[digit] === '>')) this.at = digit;
+    const operator =
+      operators.find((each) => text.startsWith(each, this.at)) ??
+      (';&|()<>'.includes(text[this.at] as string) ? (text[this.at] as string) : '');
     if (operator) {
       this.at += operator.length;
       return { kind: 'operator', text: operator, at, end: this.at, parts: [] };
@@ -155,6 +161,7 @@ class Lexer {
       } else if (character === '"') {
         flush(false);
         const open = this.at++;
+        const before = parts.length;
         for (;;) {
           const inner = text[this.at];
           if (inner === undefined) throw new Unreadable(open, 'this quote is never closed');
@@ -178,7 +185,8 @@ class Lexer {
             this.at++;
           }
         }
-        flush(true, true);
+        // Nothing in quotes is a word, too; a variable in quotes is one by itself.
+        flush(true, parts.length === before);
         this.at++;
       } else if (character === '\\') {
         if (text[this.at + 1] === '\n') this.at += 2;
@@ -513,16 +521,8 @@ class Parser {
         this.#advance();
         continue;
       }
-      // `2>`: the number belongs to the redirection.
       command.words.push({ parts, at, end });
       this.#advance();
-      if (
-        this.#kind() === 'operator' &&
-        this.#token.at === end &&
-        !/[^0-9]/.test(text) &&
-        /^[<>]/.test(this.#token.text)
-      )
-        command.words.pop();
       if (command.words.length === 1 && this.#kind() === 'operator' && this.#is('(')) {
         this.#advance();
         this.#expect(')');

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { afterAll, describe, expect, it, test } from 'vitest';
 import {
   type Backend,
   type PacketFilter,
@@ -9,7 +9,7 @@ import {
 import { Firewall } from '../../src/formats/firewall.js';
 import type { Problem } from '../../src/formats/iptables.js';
 import { readScript } from '../../src/formats/iptables-files.js';
-import { readRules } from '../../src/rules/ipt/read.js';
+import { inAllWorlds, readRules } from '../../src/rules/ipt/read.js';
 import { treeOf } from '../../src/tree.js';
 
 /** How many files each backend is asked about; seed 0 of the same sequence every time. */
@@ -309,31 +309,35 @@ function expectedOf(text: string, family: 4 | 6): Expected {
 }
 
 describe.runIf(available.ok)('what the kernel does with packets on lo', () => {
-  let filter: PacketFilter;
-  beforeAll(async () => {
-    filter = await startPacketFilter();
-  });
+  const backends: Backend[] = available.ok ? available.backends : [];
+  /** A namespace for each test, so that they can run at the same time. */
+  const filters: PacketFilter[] = [];
+  const start = async () => {
+    const filter = await startPacketFilter();
+    filters.push(filter);
+    return filter;
+  };
   afterAll(async () => {
-    await filter?.stop();
+    for (const filter of filters) await filter.stop();
   });
 
   /** What really happens; asked again with more patience where it is not what is expected. */
-  const really = async (family: 4 | 6, expected: string[]) => {
+  const really = async (filter: PacketFilter, family: 4 | 6, expected: string[]) => {
     let connected = await filter.connects(family, ports);
     if (connected.some((each, index) => !each && expected[index] === 'accept'))
       connected = await filter.connects(family, ports, 1500);
     return connected.map((each) => (each ? 'accept' : 'drop'));
   };
 
-  const backends: Backend[] = available.ok ? available.backends : [];
   const cases = backends.flatMap((backend) => ([4, 6] as const).map((family) => ({ backend, family })));
-  it.each(cases)(
+  it.concurrent.each(cases)(
     'is what the guard says, for generated files of IPv$family loaded by iptables-$backend',
     async ({ backend, family }) => {
       const texts = fc.sample(fileOf(family), {
         seed: 42 + family,
         numRuns: family === 4 ? files : Math.ceil(files / 3),
       });
+      const filter = await start();
       const wrong: string[] = [];
       const count = { accept: 0, drop: 0, unknown: 0, refused: 0 };
       for (const text of texts) {
@@ -345,7 +349,7 @@ describe.runIf(available.ok)('what the kernel does with packets on lo', () => {
             wrong.push(`${text}\nrefused: ${error ?? 'no'}\nguard: ${JSON.stringify(refused)}`);
           continue;
         }
-        const real = await really(family, verdicts);
+        const real = await really(filter, family, verdicts);
         for (const [index, verdict] of verdicts.entries()) {
           count[verdict as 'accept']++;
           if (verdict !== 'unknown' && verdict !== real[index])
@@ -362,8 +366,12 @@ describe.runIf(available.ok)('what the kernel does with packets on lo', () => {
     },
   );
 
-  it.each(backends)('a broken file is refused by iptables-%s and by the guard alike', async (backend) => {
-    const texts = fc.sample(broken, { seed: 7, numRuns: files });
+  it.concurrent.each(backends)('a broken file is refused by iptables-%s and by the guard alike', async (backend) => {
+    // iptables-nft 1.8.9 dies of a -R of a rule that is in the same file.
+    const texts = fc
+      .sample(broken, { seed: 7, numRuns: files })
+      .filter((text) => backend === 'legacy' || !text.includes('\n-R '));
+    const filter = await start();
     const wrong: string[] = [];
     const count = { refused: 0, taken: 0, unsure: 0 };
     for (const text of texts) {
@@ -381,26 +389,31 @@ describe.runIf(available.ok)('what the kernel does with packets on lo', () => {
     expect(wrong).toEqual([]);
   });
 
-  it.each(backends)('is what the guard says, for generated scripts with the iptables of %s', async (backend) => {
-    const texts = fc.sample(scripts, { seed: 3, numRuns: Math.ceil(files / 3) });
-    const wrong: string[] = [];
-    const count = { accept: 0, drop: 0, unknown: 0 };
-    for (const text of texts) {
-      const { worlds } = readScript(text, 'firewall.sh');
-      const firewall = worlds[0]?.find(({ family }) => family === 4)?.firewall ?? new Firewall(4);
-      const verdicts = worlds.length === 1 ? told(firewall) : ports.map(() => 'unknown');
-      await filter.script(backend, text);
-      const real = await really(4, verdicts);
-      for (const [index, verdict] of verdicts.entries()) {
-        count[verdict as 'accept']++;
-        if (verdict !== 'unknown' && verdict !== real[index])
-          wrong.push(
-            `${text}\nport ${ports[index]}: ${real[index]}, guard: ${verdict}\n${await filter.list(backend, 4)}`,
-          );
+  it.concurrent.each(backends)(
+    'is what the guard says, for generated scripts with the iptables of %s',
+    async (backend) => {
+      const texts = fc.sample(scripts, { seed: 3, numRuns: Math.ceil(files / 3) });
+      const filter = await start();
+      const wrong: string[] = [];
+      const count = { accept: 0, drop: 0, unknown: 0 };
+      for (const text of texts) {
+        const worlds = readScript(text, 'firewall.sh').worlds.map(
+          (world) => world.find(({ family }) => family === 4)?.firewall ?? new Firewall(4),
+        );
+        const verdicts = ports.map((each) => inAllWorlds(worlds, (firewall) => firewall.loopback(each)).verdict);
+        await filter.script(backend, text);
+        const real = await really(filter, 4, verdicts);
+        for (const [index, verdict] of verdicts.entries()) {
+          count[verdict as 'accept']++;
+          if (verdict !== 'unknown' && verdict !== real[index])
+            wrong.push(
+              `${text}\nport ${ports[index]}: ${real[index]}, guard: ${verdict}\n${await filter.list(backend, 4)}`,
+            );
+        }
       }
-    }
-    console.log(`scripts, ${backend}: ${texts.length}, ${JSON.stringify(count)}, ${wrong.length} wrong`);
-    expect(wrong).toEqual([]);
-    expect(Math.min(count.accept, count.drop)).toBeGreaterThan(texts.length / 4);
-  });
+      console.log(`scripts, ${backend}: ${texts.length}, ${JSON.stringify(count)}, ${wrong.length} wrong`);
+      expect(wrong).toEqual([]);
+      expect(Math.min(count.accept, count.drop)).toBeGreaterThan(texts.length / 4);
+    },
+  );
 });
