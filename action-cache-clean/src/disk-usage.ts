@@ -1,5 +1,4 @@
 import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
-import { join } from 'node:path';
 
 export interface Usage {
   /** On the disk, hard links counted once. */
@@ -29,7 +28,7 @@ export function diskUsage(path: string, seen: Seen = new Set(), stat = statOf(pa
     }
     newestFolder = Math.max(newestFolder, stats.mtimeMs);
     for (const name of namesIn(at)) {
-      const child = join(at, name);
+      const child = `${at}/${name}`; // join would take as long as a fourth of the look at it
       const childStats = statOf(child);
       if (childStats) visit(child, childStats);
     }
