@@ -10,7 +10,6 @@ import {
   readSync,
   type Stats,
 } from 'node:fs';
-import { join } from 'node:path';
 
 export interface Usage {
   /** On the disk, hard links counted once. */
