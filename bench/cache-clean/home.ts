@@ -8,7 +8,7 @@ const script = fileURLToPath(new URL('./make-crates.py', import.meta.url));
 const REGISTRY = 'index.crates.io-1949cf8c6b5b557f';
 const DAY = 24 * 60 * 60;
 
-/** Of one crate: what it unpacks to, its marker and its archive included. */
+/** Of one crate, when nothing else is said: what it unpacks to, its marker and its archive included. */
 export const FILES = 100;
 
 /** Days since the last use of a crate: 0 to 89, each as often; make-crates.py knows it too. */
@@ -25,9 +25,11 @@ export class Home {
   readonly database: string;
   /** Half a day off, so that no age stands on its edge when the bench runs over an hour. */
   readonly #now = Math.floor(Date.now() / 1000) - DAY / 2;
+  readonly #files: number;
   #crates = 0;
 
-  constructor(path: string) {
+  constructor(path: string, files = FILES) {
+    this.#files = files;
     this.path = path;
     this.database = join(path, '.global-cache');
     mkdirSync(join(path, 'registry/index', REGISTRY), { recursive: true });
@@ -38,7 +40,12 @@ export class Home {
   async grow(crates: number, dated: boolean): Promise<void> {
     const half = Math.floor((this.#crates + crates) / 2);
     const make = (from: number, to: number) =>
-      output('python3', [script, this.path, REGISTRY, ...[from, to, this.#now, dated ? 1 : 0].map(String)]);
+      output('python3', [
+        script,
+        this.path,
+        REGISTRY,
+        ...[from, to, this.#now, this.#files, dated ? 1 : 0].map(String),
+      ]);
     await Promise.all([make(this.#crates, half), make(half, crates)]);
     this.#crates = crates;
     const rows = (ending: string, bytes: number) =>

@@ -23,11 +23,11 @@ const names = {
 export async function lock(settings: Settings): Promise<Part> {
   const crates = settings.quick ? 180 : 3750;
   const victims = 2 * oldOnes(crates);
-  const disk = await makeDisk(700_000);
+  const disk = await makeDisk(100_000);
   const path = join(disk.path, 'home');
   const fresh = async () => {
     rmSync(path, { recursive: true, force: true });
-    await new Home(path).grow(crates, false);
+    await new Home(path, 5).grow(crates, false);
   };
   try {
     const samples = await interleave(settings, [

@@ -1,13 +1,14 @@
 """Makes the folders of crates in a home of cargo: python, because mknod(2) makes an empty file in one call.
 
-argv: home, registry, first, end, now, dated: 1 sets the time of every file, 0 of those alone by which a crate is dated.
-Crate N is as old as age(N) in home.ts says, and has 100 files in 12 folders, its archive included.
+argv: home, registry, first, end, now, files, dated: 1 sets the time of every file, 0 of those alone by which a crate is dated.
+Crate N is as old as age(N) in home.ts says, and has so many files in one folder for every nine, its archive included.
 """
 import os
 import sys
 
 home, registry = sys.argv[1:3]
-first, end, now, every_file = (int(each) for each in sys.argv[3:7])
+first, end, now, files, dated = (int(each) for each in sys.argv[3:8])
+folders = files // 9 or 1
 sources = f"{home}/registry/src/{registry}"
 archives = f"{home}/registry/cache/{registry}"
 os.makedirs(sources, exist_ok=True)
@@ -18,13 +19,13 @@ for index in range(first, end):
     name = f"crate-{index}-1.0.{index % 10}"
     source = f"{sources}/{name}"
     os.mkdir(source)
-    for folder in range(11):
+    for folder in range(folders):
         os.mkdir(f"{source}/folder-{folder}")
     root = os.open(source, os.O_RDONLY)
-    for file in range(98):
-        path = f"folder-{file % 11}/file-{file}.rs"
+    for file in range(files - 2):
+        path = f"folder-{file % folders}/file-{file}.rs"
         os.mknod(path, 0o644, dir_fd=root)
-        if every_file:
+        if dated:
             os.utime(path, (at, at), dir_fd=root)
     os.close(root)
     for path in (f"{source}/.cargo-ok", f"{archives}/{name}.crate"):

@@ -42,7 +42,9 @@ export const peers = {
     return output(program('cargo-cache'), ['--dry-run', '--remove-if-older-than', date, ...what], { CARGO_HOME: home });
   },
 
-  /** Knows targets alone. */
-  cargoSweep: (project: string, days: number) =>
-    output(program('cargo-sweep'), ['sweep', '--dry-run', '--time', String(days), project]),
+  /** Knows targets alone. By a size it looks at every file, as ours does for its budgets; by an age at those of victims. */
+  cargoSweep: (project: string, limit: { days: number } | { megabytes: number }) => {
+    const by = 'days' in limit ? ['--time', String(limit.days)] : ['--maxsize', `${limit.megabytes}MB`];
+    return output(program('cargo-sweep'), ['sweep', '--dry-run', ...by, project]);
+  },
 };

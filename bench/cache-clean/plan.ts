@@ -29,7 +29,8 @@ const names = {
   gc: 'cargo clean gc --dry-run',
   cache: 'cargo-cache --dry-run',
   target: 'ours, plan of a target',
-  sweep: 'cargo-sweep --dry-run',
+  sweepSize: 'cargo-sweep --dry-run --maxsize',
+  sweepTime: 'cargo-sweep --dry-run --time',
 };
 
 /** Says what nobody used for 30 days, in a home and a target of many files; how that grows with the files, in time and memory. */
@@ -89,7 +90,12 @@ export async function plan(settings: Settings): Promise<Part> {
           [names.target]: await dryRun({ targets: join(project, 'target'), toolchains: 'any' }, oldOnes(units), peaks),
         }),
       },
-      ...(here.has('cargo-sweep') ? [peer(names.sweep, () => peers.cargoSweep(project, DAYS))] : []),
+      ...(here.has('cargo-sweep')
+        ? [
+            peer(names.sweepSize, () => peers.cargoSweep(project, { megabytes: 1 })),
+            peer(names.sweepTime, () => peers.cargoSweep(project, { days: DAYS })),
+          ]
+        : []),
     ]);
 
     await home.grow(large, false);
@@ -119,7 +125,8 @@ export async function plan(settings: Settings): Promise<Part> {
         },
         ...faster(names.gc, names.plan),
         ...faster(names.cache, names.plan),
-        ...faster(names.sweep, names.target),
+        ...faster(names.sweepSize, names.target),
+        ...faster(names.sweepTime, names.target).map(({ limit: _, ...told }) => told),
         { text: `${names.walk} / ${names.du}`, value: ratio(samples, names.walk, names.du), unit: '' },
         growth(middle, small),
         growth(large, middle),
@@ -129,6 +136,7 @@ export async function plan(settings: Settings): Promise<Part> {
         'Every contender is a whole process, and the files were read before: what is measured is work, not the disk.',
         `Two thirds of the ${middle} crates are ${DAYS} days old. cargo clean gc is asked for the same ones, and counts their files one by one.`,
         'cargo-cache goes by the access times of all files, and cannot be asked for sources and archives by their last use in the database. cargo-sweep knows targets alone.',
+        'cargo-sweep --maxsize and ours know the size of everything in the target afterwards; cargo-sweep --time that of its victims alone.',
         'The sources are empty files: nobody reads what is in them.',
         `Peers that were here: cargo${[...here].map((name) => `, ${name}`).join('')}.`,
       ],

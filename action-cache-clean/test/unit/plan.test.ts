@@ -218,6 +218,7 @@ const bySize: Case[] = [
     size('sccache = 1GB'),
     ['object o 1h 1GB', 'object p 1d 1GB', 'object q 0.99h 1B'],
     'p o',
+    { warnings: [/^max-size of sccache .* within a day/] },
   ],
   [
     'min-age can be longer',

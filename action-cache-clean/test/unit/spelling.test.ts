@@ -50,6 +50,8 @@ describe('a size is read as people write it', () => {
     '٢GB',
     'NaN',
     'Infinity',
+    '999999TB',
+    '0.1',
   ])('%j is none', (text) => {
     expect(() => parseSize(text)).toThrow(`${JSON.stringify(text)} is not a size such as 20GB or 500MiB`);
   });
