@@ -11,6 +11,11 @@ export function patchOf(findings: Judged[], tree: Tree): string {
   for (const { fix } of findings) {
     for (const [path, text] of Object.entries(fix ?? {})) if (!texts.has(path)) texts.set(path, text);
   }
+  return patchOfFiles(texts, tree);
+}
+
+/** New texts by path, as one patch. */
+export function patchOfFiles(texts: ReadonlyMap<string, string>, tree: Tree): string {
   return [...texts].map(([path, text]) => filePatch(path, textOf(tree, path), text)).join('');
 }
 
@@ -36,6 +41,11 @@ function filePatch(path: string, before: string | undefined, after: string): str
   );
 }
 
-function textOf(tree: Tree, path: string): string | undefined {
-  return tree.paths.includes(path) ? tree.file(path)?.text : undefined;
+/** Undefined when it is not there, or was not read. */
+export function textOf(tree: Tree, path: string): string | undefined {
+  try {
+    return tree.file(path)?.text;
+  } catch {
+    return undefined;
+  }
 }

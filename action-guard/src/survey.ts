@@ -35,14 +35,16 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   const own = baseEntries ?? entries;
   const policy = readPolicy(await textOf(git, own, inputs.policy), inputs.policy, families, inputs.preset);
   const baseline = inputs.baseline ? readBaseline(await textOf(git, own, inputs.baseline), inputs.baseline) : new Map();
-  const changed = baseEntries && differences(baseEntries, entries);
+  const commits = base ? await commitsBetween(git, base, commit) : [];
+  // Also what came and went on the way: a secret that is taken out again is out.
+  const changed = baseEntries && new Set([...differences(baseEntries, entries), ...commits.map(({ path }) => path)]);
   const wanted = wantedBy(policy, changed);
   const head = await gitTree(git, entries, wanted);
   const before = baseEntries && (await gitTree(git, baseEntries, wanted));
-  const nothing = { answers: new Map<string, unknown>(), notes: [] as string[] };
-  const tools = inputs.tools ? await askTools(head, policy, env.PATH) : nothing;
-  const baseTools = inputs.tools && before ? await askTools(before, policy, env.PATH, tools.answers) : nothing;
-  if (base && changed) tools.answers.set('commits', await commitsBetween(git, base, commit));
+  const nothing = () => ({ answers: new Map<string, unknown>(), notes: [] as string[] });
+  const tools = inputs.tools ? await askTools(head, policy, env.PATH) : nothing();
+  const baseTools = inputs.tools && before ? await askTools(before, policy, env.PATH, tools.answers) : nothing();
+  tools.answers.set('commits', commits);
   const { suppressions, badSuppressions } = allSuppressions(head, wanted);
   const of: Case = {
     families,
@@ -165,6 +167,7 @@ async function commitsBetween(git: Git, base: string, head: string): Promise<Com
     '--no-renames',
     '-m',
     '--first-parent',
+    '--reverse',
     '--raw',
     '-z',
     '--abbrev=64',
