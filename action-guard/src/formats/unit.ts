@@ -78,19 +78,22 @@ export function parseUnit(text: string): UnitFile {
     let begin = start;
     while (begin < end && isSpace(text[begin])) begin++;
     if (start === 0 && text.charCodeAt(0) === 0xfeff) begin = Math.max(begin, 1);
+    const lineStart = start;
     start = end + 1;
     const first = text[begin];
     // Comments are skipped within continued lines, too.
     if (begin < end && (first === '#' || first === ';')) continue;
-    const line = text.slice(begin, end);
+    // White space before a continued line stays; a carriage return is part of the line end.
+    const from = text.charCodeAt(lineStart) === 0xfeff ? lineStart + 1 : lineStart;
+    const line = text.slice(from, text[end - 1] === '\r' && end > from ? end - 1 : end);
     let backslashes = 0;
     while (line[line.length - 1 - backslashes] === '\\') backslashes++;
     if (backslashes % 2 === 1) {
-      pieces.push({ text: `${line.slice(0, -1)} `, at: begin });
+      pieces.push({ text: `${line.slice(0, -1)} `, at: from });
       continued = true;
       continue;
     }
-    pieces.push({ text: line, at: begin });
+    pieces.push({ text: line, at: from });
     continued = false;
     finish();
   }

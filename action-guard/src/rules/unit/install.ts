@@ -18,9 +18,11 @@ first customer does. Without \`Restart=\` one panic ends the service for good.`,
 
 function check({ head, options }: Look<UnitOptions>): Finding[] {
   const findings: Finding[] = [];
+  const seen = new Set<string>();
   for (const service of [...find(head, options, 'server'), ...find(head, options, 'ui')]) {
     const { main } = service;
-    if (!main || main.file.kind === 'link') continue;
+    if (!main || main.file.kind === 'link' || seen.has(main.file.path)) continue;
+    seen.add(main.file.path);
     const { path, text } = main.file;
     const wanted = main.unit.entries.some(
       ({ section, key, value }) =>
