@@ -26,6 +26,7 @@ const value = pick(
   'a\\sb',
   'ü',
   '$A',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: systemd's own notation.
   '${B}',
   'a;b',
   'a#b',

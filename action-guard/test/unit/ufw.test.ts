@@ -1,0 +1,4 @@
+import { ufw } from '../../src/rules/ufw/index.js';
+import { testSamples } from './samples.js';
+
+testSamples(ufw);
