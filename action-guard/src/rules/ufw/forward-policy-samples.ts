@@ -78,6 +78,6 @@ export const bad: Sample<UfwOptions>[] = [
   {
     name: 'a quote that is not closed',
     files: defaults('DEFAULT_FORWARD_POLICY="ACCEPT'),
-    finds: at(4, 15, /cannot read this file/),
+    finds: at(4, 14, /cannot read this file/),
   },
 ];
