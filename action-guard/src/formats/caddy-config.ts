@@ -9,7 +9,17 @@ import {
   pluginDirectives,
   reverseProxyDirectives,
 } from './caddy-names.js';
-import { at, type Block, type Directive, type Parsed, type Problem, parse, type Token, walk } from './caddyfile.js';
+import {
+  at,
+  type Block,
+  brief,
+  type Directive,
+  type Parsed,
+  type Problem,
+  parse,
+  type Token,
+  walk,
+} from './caddyfile.js';
 
 /** What a Caddyfile means, with positions: what the rules about Caddy judge, and what other families compare with. */
 export interface CaddyConfig {
@@ -162,7 +172,7 @@ export function isAddress(host: string): boolean {
 export function parseAddress(text: string): Omit<CaddySite, 'at' | 'variable'> & { error?: string } {
   let rest = text.trim().slice(0, 4096);
   const scheme = rest.indexOf('://');
-  const site = { address: text, scheme: '', host: '', port: '', path: '' };
+  const site = { address: brief(text, 260), scheme: '', host: '', port: '', path: '' };
   if (scheme >= 0) {
     site.scheme = rest.slice(0, scheme).toLowerCase();
     rest = rest.slice(scheme + 3);
@@ -223,6 +233,7 @@ class Reader {
   readonly #config: CaddyConfig;
   readonly #plugins: Set<string>;
   #failed = false;
+  readonly #said = new Set<string>();
 
   constructor(tree: Tree, path: string, options: CaddyOptions) {
     this.#plugins = new Set(options.plugins);
@@ -269,7 +280,8 @@ class Reader {
   }
 
   #fail(token: Token | undefined, message: string, todo?: string): void {
-    if (token) this.#config.problems.push({ status: 'fail', kind: 'meaning', at: at(token), message, todo });
+    if (token)
+      this.#config.problems.push({ status: 'fail', kind: 'meaning', at: at(token), message: brief(message), todo });
   }
 
   /** Something that this Caddy does not have by itself. */
@@ -574,7 +586,9 @@ class Reader {
     const schemes = new Map<string, { http?: CaddySite; https?: CaddySite }>();
     const policies = new Set<string>();
     for (const block of blocks) {
-      const binds = block.bind.length > 0 ? block.bind : [''];
+      // More than these nobody has.
+      const binds = block.bind.length > 0 ? block.bind.slice(0, 5) : [''];
+      const plain = block.sites.every((site) => site.scheme === 'http');
       for (const site of block.sites) {
         if (site.variable) continue;
         const port = site.port || (site.scheme === 'http' ? httpPort : httpsPort);
@@ -602,7 +616,7 @@ class Reader {
           schemes.set(listener, seen);
           if (block.tls.policy) policies.add(listener);
         }
-        if (!this.#qualifies(site, block))
+        if (!plain && !this.#qualifies(site, block.tls))
           this.#failAt(site.at, `No certificate can be had for ${site.host}, so Caddy refuses this address.`);
       }
     }
@@ -616,18 +630,16 @@ class Reader {
   }
 
   #failAt(position: Position, message: string, todo?: string): void {
-    const known = this.#config.problems.some(
-      (problem) =>
-        problem.at.path === position.path && problem.at.line === position.line && problem.message === message,
-    );
-    if (!known) this.#config.problems.push({ status: 'fail', kind: 'meaning', at: position, message, todo });
+    const known = `${position.path}:${position.line} ${message}`;
+    if (this.#said.has(known)) return;
+    this.#said.add(known);
+    this.#config.problems.push({ status: 'fail', kind: 'meaning', at: position, message: brief(message), todo });
   }
 
-  #qualifies({ host, scheme, port }: CaddySite, { tls, sites }: CaddyBlock): boolean {
+  #qualifies({ host, scheme, port }: CaddySite, tls: CaddyBlock['tls']): boolean {
     const { httpPort, localCerts, global } = this.#config;
     if (host === '' || scheme === 'http' || port === httpPort || tls.issuer || tls.internal || localCerts) return true;
     if (global?.directives.some(({ name }) => name.text === 'cert_issuer')) return true;
-    if (sites.every((site) => site.scheme === 'http')) return true;
     if (host.startsWith('.') || host.endsWith('.')) return false;
     if (host.includes('*') && !host.startsWith('*.') && host !== '*') return false;
     return ![...'()[]{}<> \t\n"\\!@#$%^&|;\'+='].some((ch) => host.includes(ch));

@@ -82,14 +82,20 @@ export interface ParseOptions {
   environment?: Record<string, string>;
 }
 
-/** What imports may grow to: a few lines can ask for more than any machine holds. */
-const mostTokens = 300_000;
+/** A whole proxy has some thousand tokens. A few lines of imports can ask for more than any machine holds. */
+const mostTokens = 150_000;
+const mostText = 5_000_000;
 const mostImports = 2_000;
 const mostGlobs = 200;
 
 /** Position of a token. */
 export function at(token: Token): Position {
   return { path: token.source.path, ...token.source.lines.at(token.start) };
+}
+
+/** What a message can hold: a word of a hostile file may have a megabyte. */
+export function brief(message: string, most = 300): string {
+  return message.length > most ? `${message.slice(0, most)}... .` : message;
 }
 
 /** Reads a file of the tree with all that it imports. Never throws. */
@@ -107,6 +113,8 @@ interface Lexed {
   tokens: Token[];
   variables: boolean;
   problem?: { start: number; message: string };
+  /** Whether there were more than are read. */
+  tooMany?: boolean;
   /** Where a quote opens that never closes. */
   unclosed?: number;
 }
@@ -191,6 +199,7 @@ function lexCaddyfile(source: Source, environment: Record<string, string> | unde
   let opened: number | undefined;
 
   next: while (at < text.length) {
+    if (tokens.length > mostTokens) return { tokens, variables: replaced.variables, tooMany: true };
     const value: string[] = [];
     let [comment, quoted, ticked, noHeredoc, escaped, variable] = [false, false, false, false, false, false];
     let start = 0;
@@ -345,6 +354,7 @@ function lexCorefile(source: Source, options: ParseOptions): Lexed {
   let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
   let opened: number | undefined;
   next: while (at < text.length) {
+    if (tokens.length > mostTokens) return { tokens, variables, tooMany: true };
     const value: string[] = [];
     let [comment, quoted, escaped] = [false, false, false];
     let start = 0;
@@ -472,6 +482,7 @@ class Parser {
   readonly #edges = new Map<string, Set<string>>();
   #imports = 0;
   #imported = 0;
+  #text = 0;
   #unclosed: Position | undefined;
 
   constructor(tree: Tree, path: string, options: ParseOptions) {
@@ -515,7 +526,7 @@ class Parser {
     message: string,
     more: { todo?: string; outermost?: boolean } = {},
   ): void {
-    this.#result.problems.push({ status, kind, at: position, message, ...more });
+    this.#result.problems.push({ status, kind, at: position, message: brief(message), ...more });
   }
 
   /** What stops Caddy; what follows has no meaning any more. */
@@ -534,6 +545,7 @@ class Parser {
     this.#result.variables ||= lexed.variables;
     if (lexed.tokens.some(({ quote }) => quote === '<')) this.#result.features.add('heredoc');
     const place = (offset: number) => ({ path, ...new Lines(text).at(offset) });
+    if (lexed.tooMany) this.#tooMuch({ path, line: 1, column: 1 });
     if (lexed.problem) this.#fail(place(lexed.problem.start), lexed.problem.message);
     if (lexed.unclosed !== undefined) this.#unclosed = place(lexed.unclosed);
     return lexed;
@@ -764,15 +776,16 @@ class Parser {
     const given = this.#v2 ? this.#importBlock() : undefined;
     for (let count = 2 + args.length + (given?.taken ?? 0); count > 0; count--) this.#done.pop();
 
-    if (++this.#imports > mostImports) this.#tooMuch(word);
+    if (++this.#imports > mostImports) this.#tooMuch(at(word));
     const { tokens, nodes, name } = this.#imports_(pattern, outermost);
     this.#connect(word, `${word.source.path}:${word.snippet}`, nodes);
     this.#imported += tokens.length;
-    if (this.#imported > mostTokens) this.#tooMuch(word);
+    if (this.#imported > mostTokens) this.#tooMuch(at(word));
 
     const step = `${word.source.path}:${word.line}:${name}`;
     const ways = new Map<string, string>();
     const copies: Token[] = [];
+    const anyVariable = args.some((arg) => arg.variable);
     let [depth, inSnippet, maybe, index] = [nesting, false, false, 0];
     for (const [position, token] of tokens.entries()) {
       let way = ways.get(token.way);
@@ -800,26 +813,30 @@ class Parser {
       }
       if (!inSnippet && given && token.text === '{block}') {
         for (const each of given.all) copies.push(each);
-        if (copies.length > mostTokens) this.#tooMuch(word);
+        if (copies.length > mostTokens) this.#tooMuch(at(word));
         continue;
       }
       if (!inSnippet && given && token.text.startsWith('{blocks.') && token.text.endsWith('}')) {
         for (const each of given.named.get(token.text.slice(8, -1)) ?? []) copies.push(each);
-        if (copies.length > mostTokens) this.#tooMuch(word);
+        if (copies.length > mostTokens) this.#tooMuch(at(word));
         continue;
       }
       const range = inSnippet || !this.#v2 ? undefined : variadic(token.text, args.length);
       if (range) {
         for (const arg of args.slice(...range)) copies.push({ ...token, way, text: arg.text, variable: arg.variable });
-        if (copies.length > mostTokens) this.#tooMuch(word);
+        if (copies.length > mostTokens) this.#tooMuch(at(word));
       } else if (inSnippet || !this.#v2 || !token.text.includes('{args')) copies.push({ ...token, way });
       else {
+        this.#text += token.text.length;
+        const longest = args.reduce((most, arg) => Math.max(most, arg.text.length), 0);
+        if (longest * token.text.length > mostText) this.#tooMuch(at(word));
         const text = token.text.replace(/\{args(?:\.(\d+)|\[(\d+)\])\}/g, (whole, old, current) => {
           const arg = args[Number(old ?? current)];
           return arg ? arg.text : whole;
         });
-        const variable = token.variable || args.some((arg) => arg.variable);
-        copies.push({ ...token, way, text, variable });
+        this.#text += text.length;
+        if (this.#text > mostText) this.#tooMuch(at(word));
+        copies.push({ ...token, way, text, variable: token.variable || anyVariable });
       }
     }
     for (let position = copies.length - 1; position >= 0; position--) this.#rest.push(copies[position] as Token);
@@ -852,13 +869,13 @@ class Parser {
     return this.#fail(at(open), 'The block of this import is never closed.', 'Add the } that is missing.');
   }
 
-  #tooMuch(word: Token): never {
+  #tooMuch(position: Position): never {
     this.#problem(
-      at(word),
+      position,
       'unknown',
       'limit',
-      'The imports of this file expand to more than the guard reads, so it was not judged.',
-      { todo: 'Import less at once.' },
+      'This file with its imports is more than the guard reads, so it was not judged.',
+      { todo: 'Split it, or import less at once.' },
     );
     this.#result.incomplete = true;
     throw new Stop();
@@ -889,7 +906,7 @@ class Parser {
     if (countOf(wanted, '*') > 1 || countOf(wanted, '?') > 1 || (wanted.includes('[') && wanted.includes(']')))
       this.#fail(at(pattern), `${name} has more than the one wildcard that is allowed.`, 'Use one * only.');
     const wild = wanted.includes('*') || wanted.includes('?');
-    if (this.#globbed.size > mostGlobs) this.#tooMuch(pattern);
+    if (this.#globbed.size > mostGlobs) this.#tooMuch(at(pattern));
     const paths = this.#glob(wanted);
     if (paths.length === 0 && !wild) {
       const dir = this.#tree.paths.some((path) => path.startsWith(`${wanted}/`));
@@ -924,7 +941,7 @@ class Parser {
       else if (file.kind === 'link' || file.kind === 'submodule')
         unknown(`${path} is a link, which is not followed, so this import was not read.`, 'Put the file there itself.');
       else for (const token of this.#lex(path, file.text).tokens) tokens.push(token);
-      if (tokens.length > mostTokens) this.#tooMuch(pattern);
+      if (tokens.length > mostTokens) this.#tooMuch(at(pattern));
     }
     return { tokens, nodes: paths.map((path) => `${path}:`), name: '' };
   }

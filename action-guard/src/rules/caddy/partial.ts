@@ -1,4 +1,5 @@
 import { type CaddyConfig, sitesOf as sites } from '../../formats/caddy-config.js';
+import { brief } from '../../formats/caddyfile.js';
 import type { Finding, Look, Position, Rule } from '../../rule.js';
 import { type CaddyRuleOptions, configsOf, meaningOf, readsOf } from './options.js';
 import { proxyOf, sitesOf, storageBlock } from './samples.js';
@@ -91,7 +92,8 @@ function deleted(before: readonly CaddyConfig[], configs: readonly CaddyConfig[]
   });
 }
 
-function named(list: readonly string[]): string {
+function named(all: readonly string[]): string {
+  const list = all.map((each) => brief(each, 80));
   return list.length > 5 ? `${list.slice(0, 5).join(', ')} and ${list.length - 5} more` : list.join(', ');
 }
 
