@@ -627,7 +627,8 @@ class Parser {
       }
     }
     this.#contents(block);
-    if (block.keys.length > 0 || block.directives.length > 0) this.#result.blocks.push(block);
+    // Without a key Caddy has global options in it, and CoreDNS skips it.
+    if (block.keys.length > 0 || (this.#v2 && block.directives.length > 0)) this.#result.blocks.push(block);
   }
 
   /** The keys of a block. True at the end of the file. */
