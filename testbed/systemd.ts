@@ -28,6 +28,7 @@ const packageOf = {
   gcc: 'gcc libc6-dev',
   objcopy: 'binutils',
   strip: 'binutils',
+  caddy: 'caddy',
 } as const;
 export type Tool = keyof typeof packageOf;
 

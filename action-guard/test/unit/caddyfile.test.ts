@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readCaddy, sitesOf } from '../../src/formats/caddy-config.js';
-import { at, parse, tokenize } from '../../src/formats/caddyfile.js';
+import { at, tokenize } from '../../src/formats/caddy-tokens.js';
+import { parse } from '../../src/formats/caddyfile.js';
 import { parseNet } from '../../src/formats/cidr.js';
 import { askZone, readZone } from '../../src/formats/zone-file.js';
 import type { Family, Rule } from '../../src/rule.js';

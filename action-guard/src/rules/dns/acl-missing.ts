@@ -1,4 +1,4 @@
-import { brief } from '../../formats/caddyfile.js';
+import { brief } from '../../formats/caddy-tokens.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import { corefilesOf, type DnsRuleOptions, eachServer, readsOf } from './options.js';
 

@@ -1,4 +1,4 @@
-import { at } from '../../formats/caddyfile.js';
+import { at } from '../../formats/caddy-tokens.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import { guideCorefile } from './acl-missing.js';
 import type { DnsServer, Policy } from './corefile.js';

@@ -1,4 +1,5 @@
-import { at, brief, type Directive, type Problem, parse, type Token } from '../../formats/caddyfile.js';
+import { at, brief, type Token } from '../../formats/caddy-tokens.js';
+import { type Directive, type Problem, parse } from '../../formats/caddyfile.js';
 import { type Net, parseNet } from '../../formats/cidr.js';
 import type { Position } from '../../rule.js';
 import type { Tree } from '../../tree.js';
