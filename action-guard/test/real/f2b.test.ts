@@ -14,7 +14,7 @@ import { ask, type Dump, installFail2ban } from './fail2ban-oracle.js';
 /** Runs on every machine alike. */
 const SEED = 20261124;
 const JAIL = 'caddy-http-flood';
-const CASES = 320;
+const CASES = 400;
 const FILTER = '[Definition]\nfailregex = ^.*"remote_ip":"<HOST>",.*?"status":\\s?4\\d\\d,\n';
 
 /** What people write, and what they should not. Weights keep most files readable to fail2ban. */
