@@ -262,7 +262,9 @@ describe('fail2ban merges generated folders as the guard says it does', () => {
       for (const [id, sound] of Object.entries(expected)) {
         const findings = verdict(id, own);
         const what = `${id} ${JSON.stringify(findings)} ${told(own, dump)}`;
+        // Left out for want of its filter: what its backend would have read, nobody knows.
         if (id === 'f2b/sshd-enabled' && skipped(dump, 'sshd')) continue;
+        if (id === 'f2b/backend' && skipped(dump, JAIL)) continue;
         if (id === 'f2b/flood-jail' && skipped(dump, JAIL)) {
           const filter = verdict('f2b/filter', own);
           expect(filter.length + findings.length, what).toBeGreaterThan(0);
