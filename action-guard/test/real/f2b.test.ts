@@ -256,7 +256,8 @@ describe('fail2ban merges generated folders as the guard says it does', () => {
       const expected = {
         'f2b/flood-jail':
           flood?.set.get('maxretry') === 100 && seconds('findtime') === 60 && (ban < 0 || ban >= 3600) && hasPath(own),
-        'f2b/backend': !flood || flood.logs.length > 0 || !hasPath(own),
+        // A backend that goes on in the next line is one that the server refuses later.
+        'f2b/backend': !flood || !hasPath(own) || (flood.logs.length > 0 && !flood.backend.includes('\n')),
         'f2b/sshd-enabled': !jails?.has('sshd'),
       };
       for (const [id, sound] of Object.entries(expected)) {
@@ -274,7 +275,7 @@ describe('fail2ban merges generated folders as the guard says it does', () => {
         else if (findings.some(({ status }) => status === 'unknown')) counts.unknown++;
         else if (id === 'f2b/backend') {
           // The rule also looks at the other jails; here only at the flood jail.
-          const deaf = findings.some(({ message }) => message.startsWith(JAIL));
+          const deaf = findings.some(({ message }) => message.includes(JAIL));
           expect(deaf, what).toBe(!sound);
         } else expect(findings.length === 0, what).toBe(sound);
         counts.agreed++;
