@@ -34,6 +34,7 @@ const packageOf = {
   git: 'git',
   cc: 'gcc libc6-dev',
   iptables: 'iptables',
+  caddy: 'caddy',
 } as const;
 export type Tool = keyof typeof packageOf;
 

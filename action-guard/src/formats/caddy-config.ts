@@ -1,5 +1,16 @@
 import type { Position } from '../rule.js';
 import type { Tree } from '../tree.js';
+import { parseAddress, parseUpstream } from './caddy-address.js';
+import {
+  argumentsOf,
+  handlers,
+  logSettings,
+  quietLevels,
+  singleOptions,
+  storageRoot,
+  tlsSettings,
+  withoutMatcher,
+} from './caddy-arguments.js';
 import {
   globalOptions,
   httpDirectives,
@@ -7,9 +18,9 @@ import {
   logWriters,
   matcherModules,
   pluginDirectives,
-  reverseProxyDirectives,
 } from './caddy-names.js';
-import { at, type Block, type Directive, type Parsed, type Problem, parse, type Token, walk } from './caddyfile.js';
+import { at, brief, type Token } from './caddy-tokens.js';
+import { type Block, type Directive, type Parsed, type Problem, parse, walk } from './caddyfile.js';
 
 /** What a Caddyfile means, with positions: what the rules about Caddy judge, and what other families compare with. */
 export interface CaddyConfig {
@@ -138,83 +149,6 @@ export function sitesOf(config: CaddyConfig): CaddySite[] {
   return config.blocks.flatMap(({ sites }) => sites);
 }
 
-/** A host is local when no public name server knows it. */
-export function isLocalHost(host: string): boolean {
-  return (
-    host === 'localhost' ||
-    ['.localhost', '.local', '.internal', '.home.arpa', '.test', '.invalid', '.onion'].some((end) =>
-      host.endsWith(end),
-    ) ||
-    isAddress(host) ||
-    !host.includes('.')
-  );
-}
-
-/** Whether it is an IP address. */
-export function isAddress(host: string): boolean {
-  const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
-  if (bare.includes(':')) return true;
-  const parts = bare.split('.');
-  return parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256);
-}
-
-/** Reads `scheme://host:port/path` as Caddy does. */
-export function parseAddress(text: string): Omit<CaddySite, 'at' | 'variable'> & { error?: string } {
-  let rest = text.trim().slice(0, 4096);
-  const scheme = rest.indexOf('://');
-  const site = { address: text, scheme: '', host: '', port: '', path: '' };
-  if (scheme >= 0) {
-    site.scheme = rest.slice(0, scheme).toLowerCase();
-    rest = rest.slice(scheme + 3);
-  }
-  const slash = rest.indexOf('/');
-  if (slash >= 0) {
-    site.path = rest.slice(slash);
-    rest = rest.slice(0, slash);
-  }
-  const split = splitHostPort(rest);
-  site.host = lowerCase(split.host.trim());
-  site.port = split.port;
-  if (site.port !== '') {
-    if (!/^[+-]?\d+$/.test(site.port)) return { ...site, error: `${site.port} is no port` };
-    const port = Number(site.port);
-    if (port < 0 || port > 65535) return { ...site, error: `There is no port ${site.port}` };
-  }
-  return site;
-}
-
-/** As Go's net.SplitHostPort, the whole as host when there is no port. */
-function splitHostPort(text: string): { host: string; port: string } {
-  const whole = { host: text, port: '' };
-  const colon = text.lastIndexOf(':');
-  if (text.startsWith('[')) {
-    const close = text.indexOf(']');
-    if (close < 0) return whole;
-    const host = text.slice(1, close);
-    if (host.includes('[') || host.includes(']')) return whole;
-    if (close + 1 === text.length) return { host, port: '' };
-    if (close + 1 !== colon) return whole;
-    return { host, port: text.slice(colon + 1) };
-  }
-  if (colon < 0) return text.includes('[') || text.includes(']') ? whole : { host: text, port: '' };
-  const host = text.slice(0, colon);
-  if (host.includes(':') || host.includes('[') || host.includes(']')) return whole;
-  return { host, port: text.slice(colon + 1) };
-}
-
-/** Lower case, but not within {placeholders}. */
-function lowerCase(text: string): string {
-  if (!text.includes('{')) return text.toLowerCase();
-  let inside = false;
-  return [...text]
-    .map((ch) => {
-      if (ch === '{') inside = true;
-      else if (ch === '}') inside = false;
-      return inside ? ch : ch.toLowerCase();
-    })
-    .join('');
-}
-
 /** Directives whose blocks hold directives. */
 const containers = new Set(['handle', 'handle_path', 'handle_errors', 'route']);
 
@@ -223,6 +157,7 @@ class Reader {
   readonly #config: CaddyConfig;
   readonly #plugins: Set<string>;
   #failed = false;
+  readonly #said = new Set<string>();
 
   constructor(tree: Tree, path: string, options: CaddyOptions) {
     this.#plugins = new Set(options.plugins);
@@ -269,7 +204,8 @@ class Reader {
   }
 
   #fail(token: Token | undefined, message: string, todo?: string): void {
-    if (token) this.#config.problems.push({ status: 'fail', kind: 'meaning', at: at(token), message, todo });
+    if (token)
+      this.#config.problems.push({ status: 'fail', kind: 'meaning', at: at(token), message: brief(message), todo });
   }
 
   /** Something that this Caddy does not have by itself. */
@@ -574,7 +510,9 @@ class Reader {
     const schemes = new Map<string, { http?: CaddySite; https?: CaddySite }>();
     const policies = new Set<string>();
     for (const block of blocks) {
-      const binds = block.bind.length > 0 ? block.bind : [''];
+      // More than these nobody has.
+      const binds = block.bind.length > 0 ? block.bind.slice(0, 5) : [''];
+      const plain = block.sites.every((site) => site.scheme === 'http');
       for (const site of block.sites) {
         if (site.variable) continue;
         const port = site.port || (site.scheme === 'http' ? httpPort : httpsPort);
@@ -602,7 +540,7 @@ class Reader {
           schemes.set(listener, seen);
           if (block.tls.policy) policies.add(listener);
         }
-        if (!this.#qualifies(site, block))
+        if (!plain && !this.#qualifies(site, block.tls))
           this.#failAt(site.at, `No certificate can be had for ${site.host}, so Caddy refuses this address.`);
       }
     }
@@ -616,155 +554,18 @@ class Reader {
   }
 
   #failAt(position: Position, message: string, todo?: string): void {
-    const known = this.#config.problems.some(
-      (problem) =>
-        problem.at.path === position.path && problem.at.line === position.line && problem.message === message,
-    );
-    if (!known) this.#config.problems.push({ status: 'fail', kind: 'meaning', at: position, message, todo });
+    const known = `${position.path}:${position.line} ${message}`;
+    if (this.#said.has(known)) return;
+    this.#said.add(known);
+    this.#config.problems.push({ status: 'fail', kind: 'meaning', at: position, message: brief(message), todo });
   }
 
-  #qualifies({ host, scheme, port }: CaddySite, { tls, sites }: CaddyBlock): boolean {
+  #qualifies({ host, scheme, port }: CaddySite, tls: CaddyBlock['tls']): boolean {
     const { httpPort, localCerts, global } = this.#config;
     if (host === '' || scheme === 'http' || port === httpPort || tls.issuer || tls.internal || localCerts) return true;
     if (global?.directives.some(({ name }) => name.text === 'cert_issuer')) return true;
-    if (sites.every((site) => site.scheme === 'http')) return true;
     if (host.startsWith('.') || host.endsWith('.')) return false;
     if (host.includes('*') && !host.startsWith('*.') && host !== '*') return false;
     return ![...'()[]{}<> \t\n"\\!@#$%^&|;\'+='].some((ch) => host.includes(ch));
   }
 }
-
-/** Both spellings: on the line, or as a setting of its block. */
-function storageRoot(option: Directive): { root?: Token; wrong?: Wrong } {
-  const [, first, more] = option.args;
-  let root = first;
-  const stop = (token: Token, message: string, todo?: string) => ({ root, wrong: { token, message, todo } });
-  if (more && !first?.variable) return stop(more, 'The storage takes one root only.');
-  for (const { name, args } of option.body ?? []) {
-    const [value, extra] = args;
-    if (name.text !== 'root') return stop(name, `The storage has no setting ${name.text}.`);
-    if (!value) return stop(name, 'The root of the storage names no folder.');
-    if (root && !root.variable) return stop(value, 'The root of the storage is set twice.');
-    if (extra && !value.variable) return stop(extra, 'The root of the storage is one folder.');
-    root = value;
-  }
-  if (!root || root.text === '') return stop(option.name, 'The storage has no root.', 'Say where it is.');
-  return { root };
-}
-
-/** Arguments without the matcher that most directives may begin with. */
-function withoutMatcher(args: readonly Token[]): Token[] {
-  const [first] = args;
-  const has = first && (first.text === '*' || first.text.startsWith('/') || first.text.startsWith('@'));
-  return args.slice(has ? 1 : 0);
-}
-
-function parseUpstream(text: string): { scheme: string; host: string; ports?: [number, number]; error?: string } {
-  const scheme = text.indexOf('://');
-  if (scheme >= 0) {
-    const name = text.slice(0, scheme).toLowerCase();
-    const rest = text.slice(scheme + 3);
-    if (text.includes('{'))
-      return { scheme: name, host: rest, error: 'a scheme and a placeholder cannot stand together' };
-    if (['/', '?', '#'].some((ch) => rest.includes(ch)))
-      return { scheme: name, host: rest, error: 'it may have a scheme, a host and a port only' };
-    const { host, port } = splitHostPort(rest);
-    const number = port === '' ? (name === 'https' ? 443 : 80) : Number(port);
-    if (!Number.isInteger(number)) return { scheme: name, host, error: `${port} is no port` };
-    if (
-      (name === 'http' && number === 443) ||
-      (name === 'https' && number === 80) ||
-      (name === 'h2c' && number === 443)
-    )
-      return { scheme: name, host, error: `${name} does not go with port ${number}` };
-    return { scheme: name, host, ports: [number, number] };
-  }
-  const slash = text.indexOf('/');
-  if (slash >= 0 && text.slice(0, slash).toLowerCase().startsWith('unix')) return { scheme: 'unix', host: text };
-  const { host, port } = splitHostPort(slash >= 0 ? text.slice(slash + 1) : text);
-  if (port === '' && host.includes('{')) return { scheme: '', host };
-  const [low, high] = port === '' ? ['80', undefined] : port.split('-');
-  const [first, last] = [Number(low), Number(high ?? low)];
-  if (!Number.isInteger(first) || !Number.isInteger(last)) return { scheme: '', host };
-  return { scheme: '', host, ports: [first, last] };
-}
-
-const singleOptions = new Set([
-  ...['http_port', 'https_port', 'default_sni', 'fallback_sni', 'acme_ca', 'acme_ca_root', 'key_type', 'auto_https'],
-  ...['email', 'ocsp_stapling'],
-]);
-// `email` became optional in newer versions, but an empty one does nothing there.
-
-/** Requests are logged at INFO, or ERROR for 5xx: what begins above misses the 4xx. */
-const quietLevels = new Set(['WARN', 'WARNING', 'ERROR', 'PANIC', 'FATAL']);
-
-const logSettings = {
-  site: new Set(['output', 'format', 'level', 'hostnames', 'sampling', 'core', 'no_hostname']),
-  global: new Set(['output', 'format', 'level', 'include', 'exclude', 'sampling', 'core']),
-};
-
-const tlsSettings = new Set([
-  ...['protocols', 'ciphers', 'curves', 'client_auth', 'alpn', 'load', 'ca', 'key_type', 'eab', 'issuer', 'dns'],
-  ...['get_certificate', 'resolvers', 'dns_challenge_override_domain', 'propagation_delay', 'propagation_timeout'],
-  ...['dns_ttl', 'ca_root', 'on_demand', 'reuse_private_keys', 'insecure_secrets_log', 'renewal_window_ratio'],
-  ...['force_automate', 'ech'],
-]);
-
-/** Directives that begin with a matcher. */
-const handlers = new Set([
-  ...['reverse_proxy', 'php_fastcgi', 'forward_auth', 'file_server', 'respond', 'redir', 'rewrite', 'uri', 'header'],
-  ...['request_header', 'encode', 'handle', 'route', 'root', 'vars', 'basicauth', 'basic_auth', 'error', 'abort'],
-  ...['templates', 'try_files', 'request_body', 'push', 'method', 'skip_log', 'log_skip', 'metrics', 'map'],
-]);
-
-interface Wrong {
-  token?: Token;
-  message: string;
-  todo?: string;
-}
-
-/** What is wrong with the arguments of a directive, without its matcher. */
-const argumentsOf: Record<string, (args: Token[], directive: Directive) => Wrong | undefined> = {
-  respond: (args, { body }) =>
-    args.length > 2
-      ? { token: args[2], message: 'A respond takes a body and a status only.' }
-      : args.length === 0 && !body
-        ? { message: 'This respond says nothing to answer with.' }
-        : undefined,
-  root: (args, { args: all }) =>
-    args.length > 1
-      ? { token: args[1], message: 'A root is one folder only.' }
-      : all.length === 0
-        ? { message: 'This root names no folder.' }
-        : undefined,
-  redir: (args) => {
-    const [to, code] = args;
-    if (!to) return { message: 'This redir says not where to.' };
-    if (!code || ['permanent', 'temporary', 'html'].includes(code.text) || code.text.startsWith('{')) return undefined;
-    const number = Number(code.text);
-    return Number.isInteger(number) && ((number >= 300 && number <= 399) || number === 401)
-      ? undefined
-      : { token: code, message: `A redirection cannot have the code ${code.text}.` };
-  },
-  file_server: (args) => {
-    const [first, second] = args;
-    if (first && first.text !== 'browse') return { token: first, message: `file_server does not know ${first.text}.` };
-    return second ? { token: second, message: 'After browse stands nothing more.' } : undefined;
-  },
-  encode: (args) => {
-    const other = args.find(({ text }) => !['gzip', 'zstd', 'br'].includes(text));
-    return other && { token: other, message: `Caddy has no encoding ${other.text}.` };
-  },
-  handle: (args) => (args[0] ? { token: args[0], message: 'A handle takes one matcher only.' } : undefined),
-  route: (args) => (args[0] ? { token: args[0], message: 'A route takes one matcher only.' } : undefined),
-  handle_path: (_, { name, args }) => {
-    const [path, more] = args;
-    if (!path) return { token: name, message: 'This handle_path names no path.' };
-    if (!path.text.startsWith('/')) return { token: path, message: 'The path of a handle_path begins with /.' };
-    return more && { token: more, message: 'A handle_path takes one path only.' };
-  },
-  reverse_proxy: (_, { body }) => {
-    const other = body?.find(({ name }) => !reverseProxyDirectives.has(name.text) && !name.text.startsWith('@'));
-    return other && { token: other.name, message: `reverse_proxy has no setting ${other.name.text}.` };
-  },
-};

@@ -47,7 +47,7 @@ export function readZone(path: string, text: string): Zone | undefined {
       owner = first.text === '@' ? origin : absolute(first.text, origin);
       rest = words.slice(1);
     }
-    if (owner === undefined) {
+    if (owner === undefined || owner.length > longestName) {
       incomplete = true;
       continue;
     }
@@ -70,9 +70,12 @@ export function readZone(path: string, text: string): Zone | undefined {
   return { path, origin: apex, names, incomplete };
 }
 
+const longestName = 255;
+
 /** Whether the zone gives a name an address, as its server would. */
 export function askZone(zone: Zone, host: string): ZoneAnswer {
   let name = host.toLowerCase();
+  if (name.length > longestName) return 'unknown';
   // A chain longer than this is a circle.
   for (let steps = 0; steps < 10; steps++) {
     if (name !== zone.origin && !name.endsWith(`.${zone.origin}`)) return 'unknown';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, posix } from 'node:path';
 import type { CaddyAnswer, CaddyAnswers } from '../formats/answers.js';
 import { readCaddy } from '../formats/caddy-config.js';
-import { type Token, tokenize } from '../formats/caddyfile.js';
+import { type Token, tokenize } from '../formats/caddy-tokens.js';
 import type { Tree } from '../tree.js';
 
 export interface CaddyCall {

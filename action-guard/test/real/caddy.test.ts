@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { installMissing } from '../../../testbed/systemd.js';
 import type { CaddyAnswers } from '../../src/formats/answers.js';
 import { type CaddyConfig, readCaddy } from '../../src/formats/caddy-config.js';
 import { askCaddy } from '../../src/tools/caddy.js';
@@ -199,6 +200,7 @@ describe('the own reader of Caddyfiles says what caddy adapt says', () => {
   let answers: CaddyAnswers | undefined;
 
   beforeAll(async () => {
+    await installMissing(['caddy']);
     const texts = fc.sample(caddyfile, { numRuns: files, seed: 20_250 });
     const written = Object.fromEntries(
       texts.flatMap((text, index) => [
@@ -250,5 +252,49 @@ describe('the own reader of Caddyfiles says what caddy adapt says', () => {
     expect(differing.slice(0, 3).join('\n---\n')).toBe('');
     expect(counts.accepted).toBeGreaterThanOrEqual(100);
     expect(counts.refused).toBeGreaterThanOrEqual(50);
+  });
+});
+
+describe('asking caddy adapt', () => {
+  it('does not show it what would have it read files of this machine', async () => {
+    const shy = {
+      absolute: 'import /etc/hostname\na.example.com {\n}\n',
+      outside: 'import ../../../etc/hostname\na.example.com {\n}\n',
+      argument: '(s) {\n\timport {args.0}\n}\na.example.com {\n\timport s /etc/hostname\n}\n',
+      directive: '(s) {\n\t{args.0} /etc/hostname\n}\na.example.com {\n\timport s import\n}\n',
+      default: '{$X:import} /etc/hostname\n',
+      quoted: 'a.example.com {\n\t"import" `/etc/hostname`\n}\n',
+      certificate:
+        'a.example.com {\n\ttls {\n\t\tclient_auth {\n\t\t\ttrusted_ca_cert_file /etc/ssl/x.pem\n\t\t}\n\t}\n}\n',
+      bomb: `(s0) {\n\trespond ok\n}\n${Array.from({ length: 30 }, (_, index) => `(s${index + 1}) {\n\timport s${index}\n\timport s${index}\n}\n`).join('')}a.example.com {\n\timport s30\n}\n`,
+    };
+    const answers = await askCaddy(treeOf(shy), Object.keys(shy));
+    for (const path of Object.keys(shy)) expect([path, answers?.[path]?.asked]).toEqual([path, false]);
+  });
+
+  it('says where it found what, and what it cannot read', async () => {
+    const answers = await askCaddy(
+      treeOf({
+        'conf/config': 'import sites/*\n',
+        'conf/sites/a': 'a.example.com {\n\tlog {\n\t\toutput file /x.log\n\t}\n}\nb.example.com {\n}\n',
+        bad: '\na.example.com {\n\tnonsense\n}\n',
+        'in/bad': 'import deep/bad\n',
+        'in/deep/bad': 'a.example.com {\n\n\tnonsense\n}\n',
+      }),
+      ['conf/config', 'bad', 'in/bad'],
+    );
+    expect(answers?.['conf/config']).toMatchObject({
+      accepted: true,
+      hosts: ['a.example.com', 'b.example.com'],
+      skipped: ['b.example.com'],
+      noLog: false,
+      writers: [{ filename: '/x.log' }],
+    });
+    expect(answers?.bad).toMatchObject({ accepted: false, path: 'bad', line: 3 });
+    expect(answers?.['in/bad']).toMatchObject({ accepted: false, path: 'in/deep/bad', line: 3 });
+  });
+
+  it('is undefined without a caddy', async () => {
+    expect(await askCaddy(treeOf({ a: 'a\n' }), ['a'], { binary: 'no-such-caddy' })).toBeUndefined();
   });
 });

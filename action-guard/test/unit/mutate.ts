@@ -63,12 +63,10 @@ export function survivesAnything<Options>(family: Family<Options>, paths: string
   const samples = family.rules.flatMap(({ samples: { good, bad } }) => [...good, ...bad]) as Sample<Options>[];
   const mutated = fc.constantFrom(...samples).chain(({ files, base }) => {
     const entries = Object.entries(files);
-    return fc
-      .tuple(...entries.map(([, text]) => mutationOf(text)))
-      .map((texts) => ({
-        files: Object.fromEntries(entries.map(([path], index) => [path, texts[index] as string])),
-        base,
-      }));
+    return fc.tuple(...entries.map(([, text]) => mutationOf(text))).map((texts) => ({
+      files: Object.fromEntries(entries.map(([path], index) => [path, texts[index] as string])),
+      base,
+    }));
   });
   const random = fc
     .tuple(

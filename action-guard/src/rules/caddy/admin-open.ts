@@ -1,4 +1,4 @@
-import { at } from '../../formats/caddyfile.js';
+import { at } from '../../formats/caddy-tokens.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import { type CaddyRuleOptions, configsOf, readsOf } from './options.js';
 

@@ -1,5 +1,6 @@
 import type { DnsAnswer, DnsAnswers } from '../../formats/answers.js';
-import { type CaddyBlock, type CaddyConfig, type CaddySite, isLocalHost } from '../../formats/caddy-config.js';
+import { isLocalHost } from '../../formats/caddy-address.js';
+import type { CaddyBlock, CaddyConfig, CaddySite } from '../../formats/caddy-config.js';
 import { askZone, readZone, type Zone, zoneOf } from '../../formats/zone-file.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import type { Tree } from '../../tree.js';

@@ -11,6 +11,7 @@ function ownFindings(look: Look<CaddyRuleOptions>, config: CaddyConfig): Finding
   const answer = answerOf(look, config.path);
   return config.problems
     .filter(({ status }) => !(status === 'fail' && answer?.accepted && !config.variables))
+    .slice(0, 100)
     .map(({ status, at, message, todo }) => ({ status, at, message, todo }));
 }
 

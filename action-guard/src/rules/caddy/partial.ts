@@ -1,4 +1,5 @@
 import { type CaddyConfig, sitesOf as sites } from '../../formats/caddy-config.js';
+import { brief } from '../../formats/caddy-tokens.js';
 import type { Finding, Look, Position, Rule } from '../../rule.js';
 import { type CaddyRuleOptions, configsOf, meaningOf, readsOf } from './options.js';
 import { proxyOf, sitesOf, storageBlock } from './samples.js';
@@ -11,7 +12,7 @@ function check(look: Look<CaddyRuleOptions>): Finding[] {
     ...tooFew(look, config),
     ...removed(look, config, before, configs),
   ]);
-  return [...findings, ...deleted(before, configs)];
+  return [...findings, ...deleted(before, configs, look.options.maxRemoved)];
 }
 
 function brokenImports({ problems }: CaddyConfig): Finding[] {
@@ -60,8 +61,7 @@ function removed(
   const had = addresses(old);
   const all = new Set(configs.flatMap((each) => [...addresses(each)]));
   const gone = [...had].filter((address) => !all.has(address));
-  const allowed = Math.max(1, Math.floor(had.size * look.options.maxRemoved));
-  if (gone.length <= allowed) return [];
+  if (gone.length <= allowed(had.size, look.options.maxRemoved)) return [];
   return [
     {
       status: config.incomplete ? 'unknown' : 'fail',
@@ -72,14 +72,19 @@ function removed(
   ];
 }
 
+/** One site may always go. */
+function allowed(count: number, maxRemoved: number): number {
+  return Math.max(1, Math.floor(count * maxRemoved));
+}
+
 /** A file that is gone without another that has most of its sites. */
-function deleted(before: readonly CaddyConfig[], configs: readonly CaddyConfig[]): Finding[] {
+function deleted(before: readonly CaddyConfig[], configs: readonly CaddyConfig[], maxRemoved: number): Finding[] {
   const now = new Set(configs.flatMap((config) => [...addresses(config)]));
   return before.flatMap((old): Finding[] => {
     if (configs.some(({ path }) => path === old.path)) return [];
     const had = [...addresses(old)];
     const gone = had.filter((address) => !now.has(address));
-    if (had.length === 0 || gone.length <= Math.max(1, had.length * 0.2) * (had.length > 1 ? 1 : 0)) return [];
+    if (gone.length === 0 || (gone.length < had.length && gone.length <= allowed(had.length, maxRemoved))) return [];
     return [
       {
         status: 'fail',
@@ -91,7 +96,8 @@ function deleted(before: readonly CaddyConfig[], configs: readonly CaddyConfig[]
   });
 }
 
-function named(list: readonly string[]): string {
+function named(all: readonly string[]): string {
+  const list = all.map((each) => brief(each, 80));
   return list.length > 5 ? `${list.slice(0, 5).join(', ')} and ${list.length - 5} more` : list.join(', ');
 }
 
@@ -168,6 +174,12 @@ reload, and their certificates are given up. A file with one or two sites is a b
         base,
         files: { 'README.md': 'no proxy\n' },
         finds: [{ at: 'conf/config:1:1', says: /is deleted/ }],
+      },
+      {
+        name: 'a file of one site deleted',
+        base: { 'conf/config': proxyOf(1) },
+        files: { 'README.md': 'no proxy\n' },
+        finds: [{ at: 'conf/config:1:1', says: /is deleted, and 1 of its 1 sites/ }],
       },
       {
         name: 'split into an import that is not there',

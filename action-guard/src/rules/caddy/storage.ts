@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { CaddyConfig } from '../../formats/caddy-config.js';
-import { at } from '../../formats/caddyfile.js';
+import { at } from '../../formats/caddy-tokens.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import { type CaddyRuleOptions, configsOf, meaningOf, readsOf } from './options.js';
 import { sitesOf, storageBlock } from './samples.js';

@@ -1,3 +1,4 @@
+import { brief } from '../../formats/caddy-tokens.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import { corefilesOf, type DnsRuleOptions, eachServer, readsOf } from './options.js';
 
@@ -7,7 +8,13 @@ const forgeable = new Set(['dns']);
 function check(look: Look<DnsRuleOptions>): Finding[] {
   const missing = eachServer(look.head, look.options, (server, { incomplete }): Finding[] => {
     if (server.acls.length > 0) return [];
-    const names = server.keys.map(({ text }) => text).join(', ');
+    const names = brief(
+      server.keys
+        .slice(0, 3)
+        .map(({ text }) => text)
+        .join(', '),
+      100,
+    );
     if (incomplete)
       return [
         {

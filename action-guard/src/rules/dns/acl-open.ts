@@ -1,17 +1,17 @@
 import type { Finding, Look, Position, Rule } from '../../rule.js';
 import { guideCorefile } from './acl-missing.js';
 import type { DnsServer } from './corefile.js';
-import { everywhere, inner, isOpen, namesOf, type Share, shares, somebody } from './evaluate.js';
+import { everywhere, inner, isOpen, type Share, shares, somebody, type Work } from './evaluate.js';
 import { type DnsRuleOptions, eachServer, internalNets, readsOf } from './options.js';
 
 /** Stands for all types that no line names. */
 const unnamed = 'UNSPEC';
 
 function check(look: Look<DnsRuleOptions>): Finding[] {
-  return eachServer(look.head, look.options, (server, { incomplete }) => {
+  return eachServer(look.head, look.options, (server, { incomplete }, work) => {
     const [first] = server.acls;
     if (!first) return [];
-    const worst = worstOf(server, look.options);
+    const worst = worstOf(work, server, look.options);
     if (!worst) return [];
     const { share, type } = worst;
     const at = share.verdict.policy?.at ?? first.at;
@@ -23,17 +23,17 @@ function check(look: Look<DnsRuleOptions>): Finding[] {
           message: 'The file could not be read whole, so whether more lines close this acl is not known.',
         },
       ];
-    return [sentence(look, server, share, type, at)];
+    return [sentence(look, work, server, share, type, at)];
   });
 }
 
 /** What leaves most open: everything, then what no line matches, then an answer that only looks like a refusal. */
-function worstOf(server: DnsServer, options: DnsRuleOptions): { share: Share; type: string } | undefined {
+function worstOf(work: Work, server: DnsServer, options: DnsRuleOptions): { share: Share; type: string } | undefined {
   const without = [...inner, ...internalNets(options)];
-  const all = namesOf(server).flatMap((name) =>
+  const all = server.names.flatMap((name) =>
     [...(server.plugins.has('any') ? [] : ['ANY']), unnamed].flatMap((type) =>
       ([4, 6] as const).flatMap((family) =>
-        shares(server, name, type, everywhere[family], without)
+        shares(work, server, name, type, everywhere[family], without)
           .filter(({ part }) => part >= somebody)
           .map((share) => ({ share, type })),
       ),
@@ -46,6 +46,7 @@ function worstOf(server: DnsServer, options: DnsRuleOptions): { share: Share; ty
 
 function sentence(
   look: Look<DnsRuleOptions>,
+  work: Work,
   server: DnsServer,
   { verdict }: Share,
   type: string,
@@ -66,7 +67,7 @@ function sentence(
       message: 'A filter answers forged sources too, and says that the name has no such record.',
       todo: 'Write `drop`, which answers nothing, or `block`.',
     };
-  const some = type === unnamed && !isOpen({ action: anyOf(server, look.options) });
+  const some = type === unnamed && !isOpen({ action: anyOf(work, server, look.options) });
   return {
     status: 'fail',
     ...(some ? { severity: 'warning' as const } : {}),
@@ -79,10 +80,10 @@ function sentence(
   };
 }
 
-function anyOf(server: DnsServer, options: DnsRuleOptions): Share['verdict']['action'] {
-  const [name] = namesOf(server);
+function anyOf(work: Work, server: DnsServer, options: DnsRuleOptions): Share['verdict']['action'] {
+  const [name] = server.names;
   const without = [...inner, ...internalNets(options)];
-  const [largest] = name === undefined ? [] : shares(server, name, 'ANY', everywhere[4], without);
+  const [largest] = name === undefined ? [] : shares(work, server, name, 'ANY', everywhere[4], without);
   return largest?.verdict.action ?? 'none';
 }
 

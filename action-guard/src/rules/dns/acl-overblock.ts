@@ -1,23 +1,29 @@
-import { at } from '../../formats/caddyfile.js';
+import { at } from '../../formats/caddy-tokens.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import { guideCorefile } from './acl-missing.js';
 import type { DnsServer, Policy } from './corefile.js';
-import { everywhere, inner, isOpen, namesOf, shares, type Verdict } from './evaluate.js';
+import { everywhere, inner, isOpen, shares, type Verdict, type Work } from './evaluate.js';
 import { type DnsRuleOptions, eachServer, internalNets, readsOf } from './options.js';
 
 function check(look: Look<DnsRuleOptions>): Finding[] {
-  return eachServer(look.head, look.options, (server) => {
-    const [name] = namesOf(server);
+  return eachServer(look.head, look.options, (server, _, work) => {
+    const [name] = server.names;
     if (name === undefined || server.acls.length === 0) return [];
-    return [...onlyAny(server, name, look.options), ...noSix(server, name), ...zoneParts(server, name, look.options)];
+    return [
+      ...onlyAny(work, server, name, look.options),
+      ...noSix(work, server, name),
+      ...zoneParts(work, server, name, look.options),
+    ];
   });
 }
 
 /** `type ANY` is the query ANY, not any type: inner hosts that it lets in are refused the rest. */
-function onlyAny(server: DnsServer, name: string, options: DnsRuleOptions): Finding[] {
+function onlyAny(work: Work, server: DnsServer, name: string, options: DnsRuleOptions): Finding[] {
   const nets = internalNets(options);
-  const refused = ['TXT', 'SRV', 'NS', 'SOA', 'PTR', 'CAA'].filter((type) => !isOpen(mostly(server, name, type, nets)));
-  const any = mostly(server, name, 'ANY', nets);
+  const refused = ['TXT', 'SRV', 'NS', 'SOA', 'PTR', 'CAA'].filter(
+    (type) => !isOpen(mostly(work, server, name, type, nets)),
+  );
+  const any = mostly(work, server, name, 'ANY', nets);
   if (refused.length === 0 || any.action !== 'allow' || !any.policy?.types?.has('ANY') || any.policy.types.size > 1)
     return [];
   const token = any.policy.typeTokens[0];
@@ -32,12 +38,17 @@ function onlyAny(server: DnsServer, name: string, options: DnsRuleOptions): Find
 }
 
 /** 0.0.0.0/0 is IPv4 alone. */
-function noSix(server: DnsServer, name: string): Finding[] {
+function noSix(work: Work, server: DnsServer, name: string): Finding[] {
   const refused = new Map<Policy, string[]>();
   for (const type of typesOf(server)) {
-    const four = mostly(server, name, type, everywhere[4], inner);
+    const four = mostly(work, server, name, type, everywhere[4], inner);
     const all = four.policy?.nets?.some((net) => net.family === 4 && net.low === 0n && net.high === 0xffffffffn);
-    if (four.action !== 'allow' || !four.policy || !all || isOpen(mostly(server, name, type, everywhere[6], inner)))
+    if (
+      four.action !== 'allow' ||
+      !four.policy ||
+      !all ||
+      isOpen(mostly(work, server, name, type, everywhere[6], inner))
+    )
       continue;
     refused.set(four.policy, [...(refused.get(four.policy) ?? []), type]);
   }
@@ -55,9 +66,9 @@ function noSix(server: DnsServer, name: string): Finding[] {
 }
 
 /** What everybody must be able to ask of a zone, or delegation, mail and certificates break. */
-function zoneParts(server: DnsServer, name: string, options: DnsRuleOptions): Finding[] {
+function zoneParts(work: Work, server: DnsServer, name: string, options: DnsRuleOptions): Finding[] {
   if (!server.authoritative) return [];
-  const asked = (type: string) => mostly(server, name, type, everywhere[4], inner);
+  const asked = (type: string) => mostly(work, server, name, type, everywhere[4], inner);
   // A zone that nobody outside may ask for addresses is an inner one.
   if (!['A', 'AAAA', 'MX'].some((type) => isOpen(asked(type)))) return [];
   const refused = options.publicTypes

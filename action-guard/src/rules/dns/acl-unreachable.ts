@@ -1,15 +1,15 @@
 import type { Finding, Look, Rule } from '../../rule.js';
 import { guideCorefile } from './acl-missing.js';
 import type { DnsServer } from './corefile.js';
-import { unreachable } from './evaluate.js';
+import { unreachable, type Work } from './evaluate.js';
 import { type DnsRuleOptions, eachServer, readsOf } from './options.js';
 
 function check(look: Look<DnsRuleOptions>): Finding[] {
-  return eachServer(look.head, look.options, judge);
+  return eachServer(look.head, look.options, (server, _, work) => judge(server, work));
 }
 
-function judge(server: DnsServer): Finding[] {
-  const dead = unreachable(server);
+function judge(server: DnsServer, work: Work): Finding[] {
+  const dead = unreachable(work, server);
   // One line that takes everything makes all behind it dead: that is one mistake.
   const all = dead.find(({ by }) => !by.types && !by.nets);
   if (all) {

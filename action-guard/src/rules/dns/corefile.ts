@@ -1,4 +1,5 @@
-import { at, type Directive, type Problem, parse, type Token } from '../../formats/caddyfile.js';
+import { at, brief, type Token } from '../../formats/caddy-tokens.js';
+import { type Directive, type Problem, parse } from '../../formats/caddyfile.js';
 import { type Net, parseNet } from '../../formats/cidr.js';
 import type { Position } from '../../rule.js';
 import type { Tree } from '../../tree.js';
@@ -26,6 +27,8 @@ export interface DnsServer {
   authoritative: boolean;
   /** Whether only its own machine reaches it. */
   loopback: boolean;
+  /** Names to ask it about: where its acls may differ. */
+  names: string[];
 }
 
 export interface DnsKey {
@@ -83,7 +86,8 @@ const ports: Record<string, string> = { dns: '53', tls: '853', quic: '853', grpc
 function read(tree: Tree, path: string, options: CorefileOptions): Corefile {
   const { blocks, problems, files, incomplete } = parse(tree, path, { dialect: 'corefile', ...options });
   const fail = (token: Token, message: string, todo?: string) => {
-    if (!token.variable) problems.push({ status: 'fail', kind: 'meaning', at: at(token), message, todo });
+    if (!token.variable)
+      problems.push({ status: 'fail', kind: 'meaning', at: at(token), message: brief(message), todo });
   };
   const servers = blocks.map((block): DnsServer => {
     const server: DnsServer = {
@@ -95,6 +99,7 @@ function read(tree: Tree, path: string, options: CorefileOptions): Corefile {
       forwards: [],
       authoritative: block.directives.some(({ name }) => ['file', 'auto', 'secondary', 'sign'].includes(name.text)),
       loopback: isLoopback(block.directives),
+      names: [],
     };
     for (const directive of block.directives) {
       const { name, args } = directive;
@@ -103,6 +108,7 @@ function read(tree: Tree, path: string, options: CorefileOptions): Corefile {
       if ((name.text === 'forward' || name.text === 'grpc') && args[0])
         server.forwards.push({ zone: zoneName(args[0].text), at: at(name), plugin: name.text });
     }
+    server.names = namesOf(server);
     return server;
   });
   twice(servers, problems);
@@ -110,12 +116,21 @@ function read(tree: Tree, path: string, options: CorefileOptions): Corefile {
   return { path, files, servers, problems, incomplete: incomplete || stopped };
 }
 
+/** Each of its zones, and something below; one will do where no acl is for a part. */
+function namesOf({ keys, acls }: DnsServer): string[] {
+  const zones = [...new Set(keys.filter(({ variable }) => !variable).map(({ zone }) => zone))];
+  const parts = acls.some(({ zones: each }) => each.length > 0);
+  return (parts ? zones : zones.slice(0, 1)).flatMap((zone) =>
+    zone === '' ? ['', 'guard-probe.test'] : [zone, `guard-probe.${zone}`],
+  );
+}
+
 function unknownPlugin({ name }: Directive, problems: Problem[]): void {
   problems.push({
     status: name.variable ? 'unknown' : 'fail',
     kind: 'plugin',
     at: at(name),
-    message: `CoreDNS has no plugin ${name.text}, and does not start with one that it lacks.`,
+    message: brief(`CoreDNS has no plugin ${name.text}, and does not start with one that it lacks.`),
     todo: 'Mend its name, or name it in the option `plugins` of the policy when the server was built with it.',
   });
 }
@@ -132,7 +147,8 @@ function twice(servers: readonly DnsServer[], problems: Problem[]): void {
     for (const key of keys) {
       if (key.variable) continue;
       const name = `${key.transport}://${key.zone}:${key.port}`;
-      for (const host of hosts.length > 0 ? new Set(hosts) : ['']) {
+      // More than these nobody has.
+      for (const host of hosts.length > 0 ? new Set(hosts.slice(0, 20)) : ['']) {
         const other = seen.get(`${name} ${host}`) ?? (host === '' ? bound.get(name) : seen.get(`${name} `));
         if (!other) {
           seen.set(`${name} ${host}`, key);
@@ -143,7 +159,7 @@ function twice(servers: readonly DnsServer[], problems: Problem[]): void {
           status: 'fail',
           kind: 'meaning',
           at: key.at,
-          message: `${key.text} is served a second time; the first is in ${other.at.path}, line ${other.at.line}.`,
+          message: `${brief(key.text, 80)} is served a second time; the first is in ${other.at.path}, line ${other.at.line}.`,
           todo: 'Join the two.',
         });
         break;

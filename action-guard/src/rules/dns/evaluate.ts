@@ -25,8 +25,8 @@ export function evaluate(server: DnsServer, query: Query): Verdict {
 }
 
 function aclsFor(server: DnsServer, name: string): Acl[] {
-  const own = server.keys.map(({ zone }) => zone);
-  return server.acls.filter(({ zones }) => (zones.length > 0 ? zones : own).some((zone) => isWithin(name, zone)));
+  // Without zones an acl is for those of its server, and the server is asked for no others.
+  return server.acls.filter(({ zones }) => zones.length === 0 || zones.some((zone) => isWithin(name, zone)));
 }
 
 export function isWithin(name: string, zone: string): boolean {
@@ -44,8 +44,16 @@ export interface Share {
   part: number;
 }
 
-/** Beyond this an acl is not worked out: rules say unknown. */
-const mostWork = 20_000_000;
+/** What may be spent on working out the acls of one file for one rule. Beyond that a rule says unknown. */
+export class Work {
+  #left = 3_000_000;
+
+  /** @throws TooLarge when it is spent */
+  spend(amount: number): void {
+    this.#left -= amount;
+    if (this.#left < 0) throw new TooLarge();
+  }
+}
 
 export class TooLarge extends Error {}
 
@@ -54,12 +62,14 @@ export class TooLarge extends Error {}
  * a network of the acl begins or ends.
  */
 export function shares(
+  work: Work,
   server: DnsServer,
   name: string,
   type: string,
   sources: readonly Net[],
   without: readonly Net[] = [],
 ): Share[] {
+  work.spend(server.acls.reduce((sum, { zones, policies: each }) => sum + 1 + zones.length + each.length, 0));
   const acls = aclsFor(server, name);
   const policies = acls.flatMap(({ policies: each }) => each).filter(({ types }) => !types || types.has(type));
   const nets = policies.flatMap(({ nets: each }) => each ?? []);
@@ -75,7 +85,7 @@ export function shares(
         cuts.add(net.high + 1n);
       }
     const sorted = [...cuts].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-    if (sorted.length * (nets.length + policies.length + 1) > mostWork) throw new TooLarge();
+    work.spend(sorted.length * (nets.length + policies.length + wanted.length + without.length));
     for (const [index, low] of sorted.entries()) {
       const next = sorted[index + 1];
       if (next === undefined) break;
@@ -106,21 +116,15 @@ export const inner: Net[] = [
 /** Smaller parts of the Internet are somebody in particular, whom a line lets in on purpose. */
 export const somebody = 1 / 256;
 
-/** Names to ask a server about: each of its zones, and something below it. */
-export function namesOf({ keys }: DnsServer): string[] {
-  return keys
-    .filter(({ variable }) => !variable)
-    .flatMap(({ zone }) => (zone === '' ? ['', 'guard-probe.test'] : [zone, `guard-probe.${zone}`]));
-}
-
 /** Lines that no query reaches, with the line that takes their queries. */
-export function unreachable(server: DnsServer): { policy: Policy; by: Policy }[] {
-  const [first] = namesOf(server);
+export function unreachable(work: Work, server: DnsServer): { policy: Policy; by: Policy }[] {
+  const zones = server.keys.length + server.acls.reduce((sum, acl) => sum + acl.zones.length, 0);
+  if (server.acls.length > 1) work.spend(zones * zones + server.acls.length * server.acls.length);
   return server.acls.flatMap((acl, index) => {
     const before = server.acls.slice(0, index).filter((other) => covers(server, other, acl));
     const policies = [...before, acl].flatMap(({ policies: each }) => each);
     const own = new Set(acl.policies);
-    return first === undefined ? [] : unreached(policies).filter(({ policy }) => own.has(policy));
+    return unreached(work, policies).filter(({ policy }) => own.has(policy));
   });
 }
 
@@ -130,7 +134,7 @@ function covers({ keys }: DnsServer, acl: Acl, other: Acl): boolean {
   return zones(other).every((zone) => zones(acl).some((wider) => isWithin(zone, wider)));
 }
 
-function unreached(policies: readonly Policy[]): { policy: Policy; by: Policy }[] {
+function unreached(work: Work, policies: readonly Policy[]): { policy: Policy; by: Policy }[] {
   const others = ' ';
   const types = [...new Set([others, ...policies.flatMap(({ types: each }) => [...(each ?? [])])])];
   const reached = new Set<Policy>();
@@ -138,7 +142,7 @@ function unreached(policies: readonly Policy[]): { policy: Policy; by: Policy }[
   const cuts: Record<4 | 6, bigint[]> = { 4: [0n], 6: [0n] };
   for (const { nets } of policies) for (const each of nets ?? []) cuts[each.family].push(each.low, each.high + 1n);
   const count = policies.reduce((sum, { nets }) => sum + 1 + (nets?.length ?? 0), 0);
-  if (types.length * count * (cuts[4].length + cuts[6].length) > mostWork) throw new TooLarge();
+  work.spend(types.length * count * (new Set(cuts[4]).size + new Set(cuts[6]).size));
   for (const family of [4, 6] as const) {
     const end = family === 4 ? 1n << 32n : 1n << 128n;
     for (const low of new Set(cuts[family])) {

@@ -3,7 +3,7 @@ import { corefilesOf, type DnsRuleOptions, readsOf } from './options.js';
 
 function check({ head, options }: Look<DnsRuleOptions>): Finding[] {
   return corefilesOf(head, options).flatMap(({ problems }) =>
-    problems.map(({ status, at, message, todo }) => ({ status, at, message, todo })),
+    problems.slice(0, 100).map(({ status, at, message, todo }) => ({ status, at, message, todo })),
   );
 }
 

@@ -3,7 +3,7 @@ import { type Net, parseNet } from '../../formats/cidr.js';
 import type { Finding, Preset } from '../../rule.js';
 import type { Tree } from '../../tree.js';
 import { type Corefile, type DnsServer, readCorefile } from './corefile.js';
-import { TooLarge } from './evaluate.js';
+import { TooLarge, Work } from './evaluate.js';
 
 const network = z.string().refine((text) => parseNet(text), 'This is no network such as 10.0.0.0/8.');
 
@@ -50,13 +50,14 @@ export function internalNets({ internal }: DnsRuleOptions): Net[] {
 export function eachServer(
   tree: Tree,
   options: DnsRuleOptions,
-  judge: (server: DnsServer, corefile: Corefile) => Finding[],
+  judge: (server: DnsServer, corefile: Corefile, work: Work) => Finding[],
 ): Finding[] {
-  return corefilesOf(tree, options).flatMap((corefile) =>
-    corefile.servers.flatMap((server) => {
+  return corefilesOf(tree, options).flatMap((corefile) => {
+    const work = new Work();
+    return corefile.servers.flatMap((server) => {
       if (server.loopback) return [];
       try {
-        return judge(server, corefile);
+        return judge(server, corefile, work);
       } catch (error) {
         if (!(error instanceof TooLarge)) throw error;
         return [
@@ -68,6 +69,6 @@ export function eachServer(
           },
         ];
       }
-    }),
-  );
+    });
+  });
 }
