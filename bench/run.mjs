@@ -10,6 +10,9 @@ import { downTime } from './deploy/down-time.ts';
 import { roundTrip } from './deploy/round-trip.ts';
 import { startTarget } from './deploy/target.ts';
 import { unchanged } from './deploy/unchanged.ts';
+import { tools } from './guard/tools.ts';
+import { tree } from './guard/tree.ts';
+import { workflows } from './guard/workflows.ts';
 import { isMet, median } from './measure.ts';
 import { startUp } from './start-up.ts';
 import { deep } from './submodule-sync/deep.ts';
@@ -38,6 +41,9 @@ const parts = {
   'cache-clean-plan': { measure: cacheCleanPlan, rounds: 5 },
   'cache-clean-delete': { measure: deletion, rounds: 3 },
   'cache-clean-lock': { measure: lock, rounds: 3 },
+  'guard-tools': { measure: tools, rounds: 7 },
+  'guard-tree': { measure: tree, rounds: 3 },
+  'guard-workflows': { measure: workflows, rounds: 5 },
 };
 
 const { values } = parseArgs({

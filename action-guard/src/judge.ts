@@ -2,7 +2,7 @@ import { countAll, fingerprint } from './fingerprint.js';
 import type { Policy } from './policy.js';
 import type { Family, Finding, Look, Rule, Severity } from './rule.js';
 import type { BadSuppression, Suppression } from './suppressions.js';
-import { matcher, type Tree } from './tree.js';
+import { matcher, part, type Tree } from './tree.js';
 
 export interface Judged extends Finding {
   rule: string;
@@ -73,8 +73,9 @@ export function judge(of: Case): Judgement {
         rules.push({ id: rule.id, severity, status: 'unchanged', files: 0 });
         continue;
       }
-      const files = countMatching(of.head, rule.files(options));
-      const own = apply(of, rule, options, severity);
+      const given = rule.fileByFile && of.changed ? onlyChanged(of, of.changed) : of;
+      const files = countMatching(given.head, rule.files(options));
+      const own = apply(given, rule, options, severity);
       findings.push(...own);
       rules.push({ id: rule.id, severity, status: statusOf(own, files), files });
     }
@@ -86,6 +87,11 @@ export function judge(of: Case): Judgement {
     rules: rules.map((rule) => ({ ...rule, status: settled(rule, findings) })),
     notes,
   };
+}
+
+function onlyChanged(of: Case, changed: ReadonlySet<string>): Case {
+  const isChanged = (path: string) => changed.has(path);
+  return { ...of, head: part(of.head, isChanged), base: of.base && part(of.base, isChanged) };
 }
 
 function countMatching(tree: Tree, globs: string[]): number {

@@ -69,6 +69,11 @@ export interface Rule<Options = unknown> {
   files(options: Options): string[];
   /** Globs of what it reads besides, to compare with. */
   reads?(options: Options): string[];
+  /**
+   * What it says of a file depends on no other: on a pull request it is given what changed, and the rest is not read. For
+   * rules about most files of a repository, where reading all of them would be most of the work.
+   */
+  fileByFile?: boolean;
   check(look: Look<Options>): Finding[];
   samples: { good: Sample<Options>[]; bad: Sample<Options>[] };
 }

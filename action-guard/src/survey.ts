@@ -133,15 +133,32 @@ export function differences(before: Entry[], after: Entry[]): Set<string> {
 
 /** Whether a rule that has something to do asks for a file; each takes out what it leaves out for itself alone. */
 function wantedBy(policy: Policy, changed: Set<string> | undefined): (path: string) => boolean {
-  const matchers = families.flatMap((family) => {
+  // Rules of a family mostly name the same files: each list is made into a matcher once, and each path is matched once.
+  const asked = { always: new Set<string>(), whenChanged: new Set<string>() };
+  for (const family of families) {
     const options = policy.options(family);
-    return family.rules
-      .filter((rule) => policy.severity(rule) !== 'off' && isActive(rule, options, changed))
-      .flatMap((rule) => [rule.files(options), rule.reads?.(options) ?? []])
-      .map((globs) => matcher(globs));
-  });
-  return (path) => path.endsWith('.gbo-guard') || matchers.some((matches) => matches(path));
+    for (const rule of family.rules) {
+      if (policy.severity(rule) === 'off' || !isActive(rule, options, changed)) continue;
+      const set = rule.fileByFile && changed ? asked.whenChanged : asked.always;
+      for (const globs of [rule.files(options), rule.reads?.(options) ?? []]) set.add(JSON.stringify(globs));
+    }
+  }
+  const [always, whenChanged] = [asked.always, asked.whenChanged].map((lists) =>
+    [...lists].map((globs) => matcher(JSON.parse(globs))),
+  ) as [Matcher[], Matcher[]];
+  const isAsked = (path: string) =>
+    path.endsWith('.gbo-guard') ||
+    always.some((matches) => matches(path)) ||
+    (changed?.has(path) === true && whenChanged.some((matches) => matches(path)));
+  const known = new Map<string, boolean>();
+  return (path) => {
+    const answer = known.get(path) ?? isAsked(path);
+    known.set(path, answer);
+    return answer;
+  };
 }
+
+type Matcher = (path: string) => boolean;
 
 function allSuppressions(
   head: Tree,

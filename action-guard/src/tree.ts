@@ -48,6 +48,11 @@ export function treeOf(files: Record<string, string | Partial<SourceFile>>): Tre
   return makeTree([...all.keys()], (path) => all.get(path));
 }
 
+/** The files of a tree that are wanted, as if there were no others. */
+export function part(tree: Tree, wanted: (path: string) => boolean): Tree {
+  return makeTree(tree.paths.filter(wanted), (path) => tree.file(path));
+}
+
 /** A tree over a reader of files. */
 export function makeTree(paths: string[], read: (path: string) => SourceFile | undefined): Tree {
   const sorted = [...paths].sort();

@@ -26,6 +26,7 @@ in \`conf/vault/init.json\` and \`vault-unseal-keys\` beside the code, one \`git
 they stay in the history that was pushed, so every commit of a pull request is judged. Common scanners know Vault's tokens, and none knows its
 unseal keys. Values are never printed.`,
   suppressible: false,
+  fileByFile: true,
   files: ({ files }) => files,
   check: (look) => {
     const inHead = head(look);

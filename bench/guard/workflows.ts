@@ -1,0 +1,149 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { families } from '../../action-guard/src/families.js';
+import type { Family, Finding, Rule, Sample } from '../../action-guard/src/rule.js';
+import { treeOf } from '../../action-guard/src/tree.js';
+import { type Figure, figures, interleave, type Part, type Settings } from '../measure.js';
+import { actionlint, installActionlint } from './actionlint.js';
+import { ours } from './ours.js';
+import { makeRepository } from './repository.js';
+
+/** What the rules on workflows find of their bad samples, and what actionlint finds; and the time both take. */
+export async function workflows(settings: Settings): Promise<Part> {
+  const ci = families.find(({ name }) => name === 'ci') as Family;
+  const here = await installActionlint(settings.say);
+  const folder = mkdtempSync(join(tmpdir(), 'gbo-bench-workflows-'));
+  const repository = await makeRepository();
+  try {
+    const config = join(folder, 'actionlint.yaml');
+    writeFileSync(config, 'self-hosted-runner:\n  labels: ["*"]\n');
+    const rows: { rule: string; bad: number; ours: number; theirs: number; blamed: number; good: number }[] = [];
+    const missed: string[] = [];
+    for (const rule of ci.rules) {
+      const row = {
+        rule: rule.id,
+        bad: rule.samples.bad.length,
+        ours: 0,
+        theirs: 0,
+        blamed: 0,
+        good: rule.samples.good.length,
+      };
+      for (const sample of rule.samples.bad) {
+        const found = oursOf(ci, rule, sample);
+        if (found.length > 0) row.ours++;
+        if (!here) continue;
+        const lines = await theirLines(join(folder, `${rows.length}-${row.theirs}`), sample, config);
+        // It need not mean the same, as long as it points at the same line.
+        if (found.some(({ at }) => lines.has(`${at.path}:${at.line}`))) row.theirs++;
+        else missed.push(`${rule.id}: ${sample.name}`);
+      }
+      for (const sample of rule.samples.good)
+        if (here && (await theirLines(join(folder, 'good'), sample, config)).size > 0) row.blamed++;
+      rows.push(row);
+    }
+
+    const count = settings.quick ? 20 : 200;
+    const files = Array.from({ length: count }, (_, index): [string, string] => [
+      `.forgejo/workflows/w${index}.yml`,
+      workflow(index),
+    ]);
+    await repository.commit(files);
+    for (const [path, text] of files) write(join(repository.folder, path), text);
+    const names = { ours: `ours, ${count} workflows`, theirs: `actionlint, ${count} workflows` };
+    const samples = await interleave(settings, [
+      { name: 'ours', run: async () => ({ [names.ours]: (await ours({ repository: repository.folder })).ms }) },
+      ...(here
+        ? [
+            {
+              name: 'actionlint',
+              run: async () => {
+                const began = performance.now();
+                await actionlint(
+                  repository.folder,
+                  files.map(([path]) => path),
+                  config,
+                );
+                return { [names.theirs]: performance.now() - began };
+              },
+            },
+          ]
+        : []),
+    ]);
+    const sum = (pick: (row: (typeof rows)[number]) => number) => rows.reduce((all, row) => all + pick(row), 0);
+    const told = (name: string, value: number): Figure => ({ name, unit: '', values: [value] });
+    return {
+      title: 'Workflows: what the rules of ci find of their bad samples, and what actionlint finds of them',
+      figures: [
+        ...figures(samples),
+        ...rows.flatMap(({ rule, bad, ours, theirs }) => [
+          told(`${rule}, bad samples`, bad),
+          told(`${rule}, found by ours`, ours),
+          ...(here ? [told(`${rule}, found by actionlint`, theirs)] : []),
+        ]),
+      ],
+      goals: [
+        {
+          text: 'bad samples that ours does not find',
+          value: sum(({ bad, ours }) => bad - ours),
+          unit: '',
+          limit: { atMost: 0 },
+        },
+        ...(here
+          ? [
+              {
+                text: `bad samples that actionlint finds, of ${sum(({ bad }) => bad)}`,
+                value: sum(({ theirs }) => theirs),
+                unit: '' as const,
+              },
+              {
+                text: `good samples that actionlint complains of, of ${sum(({ good }) => good)}`,
+                value: sum(({ blamed }) => blamed),
+                unit: '' as const,
+              },
+            ]
+          : []),
+      ],
+      notes: [
+        here
+          ? 'actionlint "finds" a bad sample when it complains of the line that ours complains of, whatever it says of it. It knows any runner label, and is without ShellCheck.'
+          : 'actionlint is not here and could not be installed (go install): there is nothing to compare with.',
+        "The samples are this repository's own, and lean towards it: they are what Forgejo's runner and this platform do to a workflow. actionlint is about GitHub's syntax and types of expressions, of which ours knows little; use both.",
+        ...(here ? [`Not found by actionlint: ${missed.join('; ')}.`] : []),
+      ],
+    };
+  } finally {
+    repository.remove();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function oursOf(family: Family, rule: Rule, { files, base, options }: Sample): Finding[] {
+  return rule.check({
+    head: treeOf(files),
+    base: base && treeOf(base),
+    options: family.schema.parse({ ...(family.presets['guide-lxd'] as object), ...(options as object) }),
+    tools: new Map(),
+  });
+}
+
+/** `path:line` of all its complaints about the workflows of a sample. */
+async function theirLines(root: string, { files }: Sample, config: string): Promise<Set<string>> {
+  for (const [path, text] of Object.entries(files)) write(join(root, path), text);
+  const paths = Object.keys(files).filter((path) => /\.ya?ml$/.test(path));
+  const complaints = paths.length > 0 ? await actionlint(root, paths, config) : [];
+  return new Set(complaints.map(({ filepath, line }) => `${filepath}:${line}`));
+}
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+function workflow(index: number): string {
+  const step = (name: string) =>
+    `      - name: ${name}\n        run: |\n          make ${name}\n          echo "done with ${name}"\n`;
+  const job = (id: string) =>
+    `  ${id}:\n    runs-on: gbo\n    steps:\n      - uses: https://code.forgejo.org/actions/checkout@v4\n${['lint', 'build', 'test'].map(step).join('')}`;
+  return `name: Build ${index}\non:\n  push:\n    branches: [main]\njobs:\n${['amd64', 'arm64', 'docs'].map(job).join('')}`;
+}
