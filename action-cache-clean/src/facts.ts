@@ -1,4 +1,4 @@
-import type { Category } from './inputs.js';
+import type { Category } from './categories.js';
 
 /**
  * What a thing is, in the order of what it costs to have it again:

@@ -2,13 +2,10 @@ import { duration, read, word, yesOrNo } from '@gbo/shared/fields';
 import { defineInputs } from '@gbo/shared/inputs';
 import { z } from 'zod';
 import { parseAge } from './age.js';
+import { type Category, categories } from './categories.js';
 import { lines } from './lines-input.js';
 import { type Amount, parseAmount, parseSize } from './size.js';
 import { type ZfsSpec, zfsFields, zfsFrom } from './zfs-input.js';
-
-/** What has a budget of its own. */
-export const categories = ['registry', 'git', 'target', 'sccache', 'runner'] as const;
-export type Category = (typeof categories)[number];
 
 /** One value for each category, and one for all of them together. */
 export type Limits = Partial<Record<Category | 'all', number>>;

@@ -1,7 +1,8 @@
 import { formatBytes } from '@gbo/shared/bytes';
 import { formatAge } from './age.js';
+import { type Category, categories } from './categories.js';
 import type { Facts, Item, Kind, Place } from './facts.js';
-import { type Category, categories, type Inputs } from './inputs.js';
+import type { Inputs } from './inputs.js';
 import { amountOf } from './size.js';
 
 export interface Victim {

@@ -1,5 +1,6 @@
+import type { Category } from '../../src/categories.js';
 import type { Disk, Facts, Item, Kind, Place } from '../../src/facts.js';
-import { type Category, type Inputs, inputs } from '../../src/inputs.js';
+import { type Inputs, inputs } from '../../src/inputs.js';
 import { parseSize } from '../../src/size.js';
 
 export const NOW = Date.UTC(2026, 0, 31, 12);

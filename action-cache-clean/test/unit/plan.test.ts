@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { categories } from '../../src/categories.js';
 import type { Disk, Facts, Item, Kind, Place } from '../../src/facts.js';
-import { categories, type Inputs } from '../../src/inputs.js';
+import type { Inputs } from '../../src/inputs.js';
 import { makePlan, type Plan } from '../../src/plan.js';
 import { amountOf } from '../../src/size.js';
 import { DAY, factsOf, GB, HOUR, inputsOf, NOW } from './facts-of.js';
