@@ -11,7 +11,7 @@ export interface Contender {
 /** One measured number over all rounds. */
 export interface Figure {
   name: string;
-  unit: 'ms' | 'MB' | '';
+  unit: 'ms' | 'MB' | 'KB' | '';
   values: number[];
 }
 

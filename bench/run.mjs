@@ -2,6 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { deletion } from './cache-clean/deletion.ts';
+import { lock } from './cache-clean/lock.ts';
+import { plan as cacheCleanPlan } from './cache-clean/plan.ts';
 import { cold } from './deploy/cold.ts';
 import { downTime } from './deploy/down-time.ts';
 import { roundTrip } from './deploy/round-trip.ts';
@@ -9,15 +12,32 @@ import { startTarget } from './deploy/target.ts';
 import { unchanged } from './deploy/unchanged.ts';
 import { isMet, median } from './measure.ts';
 import { startUp } from './start-up.ts';
+import { deep } from './submodule-sync/deep.ts';
+import { startForges } from './submodule-sync/forges.ts';
+import { growth } from './submodule-sync/growth.ts';
+import { mixed, mixedFar, tips } from './submodule-sync/mixed.ts';
+import { verdicts } from './submodule-sync/verdicts.ts';
 import { partText } from './table.ts';
 
-/** Each takes settings and, when it deploys, the target. */
+/** What parts of a kind have in common; it is started once. */
+const grounds = { target: startTarget, forges: () => startForges(values.quick) };
+
+/** Each takes settings and the ground it is measured on. */
 const parts = {
   'start-up': { measure: startUp, rounds: 15 },
-  cold: { measure: cold, rounds: 5, deploys: true },
-  unchanged: { measure: unchanged, rounds: 7, deploys: true },
-  'round-trip': { measure: roundTrip, rounds: 3, deploys: true },
-  'down-time': { measure: downTime, rounds: 5, deploys: true },
+  cold: { measure: cold, rounds: 5, on: 'target' },
+  unchanged: { measure: unchanged, rounds: 7, on: 'target' },
+  'round-trip': { measure: roundTrip, rounds: 3, on: 'target' },
+  'down-time': { measure: downTime, rounds: 5, on: 'target' },
+  mixed: { measure: mixed, rounds: 3, on: 'forges' },
+  'mixed-far': { measure: mixedFar, rounds: 3, on: 'forges' },
+  tips: { measure: tips, rounds: 5, on: 'forges' },
+  verdicts: { measure: verdicts, rounds: 1 },
+  growth: { measure: growth, rounds: 2, on: 'forges' },
+  deep: { measure: deep, rounds: 1, on: 'forges' },
+  'cache-clean-plan': { measure: cacheCleanPlan, rounds: 5 },
+  'cache-clean-delete': { measure: deletion, rounds: 3 },
+  'cache-clean-lock': { measure: lock, rounds: 3 },
 };
 
 const { values } = parseArgs({
@@ -29,23 +49,25 @@ const { values } = parseArgs({
     strict: { type: 'boolean', default: false },
   },
 });
-const chosen = values.only.split(',').map((name) => {
-  if (!(name in parts)) throw new Error(`--only ${name}: there are ${Object.keys(parts).join(', ')}`);
-  return [name, parts[name]];
+const chosen = values.only.split(',').flatMap((name) => {
+  const meant = Object.entries(parts).filter(([part]) => part === name || part.startsWith(`${name}-`));
+  if (meant.length === 0) throw new Error(`--only ${name}: there are ${Object.keys(parts).join(', ')}`);
+  return meant;
 });
 
 const began = Date.now();
 const say = (line) => console.error(line);
-const target = chosen.some(([, { deploys }]) => deploys) ? await startTarget() : undefined;
+const started = {};
 const found = [];
 try {
-  for (const [name, { measure, rounds }] of chosen) {
+  for (const [name, { measure, rounds, on }] of chosen) {
     say(`# ${name}`);
+    if (on) started[on] ??= await grounds[on]();
     const settings = { quick: values.quick, rounds: values.quick ? 1 : Number(values.rounds ?? rounds), say };
-    found.push([name, await measure(settings, target)]);
+    found.push([name, await measure(settings, started[on])]);
   }
 } finally {
-  await target?.stop();
+  for (const ground of Object.values(started)) await ground.stop();
 }
 
 for (const [, part] of found) console.log(partText(part));

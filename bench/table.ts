@@ -39,6 +39,7 @@ function spread({ values, unit }: Figure): string {
 /** A number without a unit is a ratio or a count. */
 function number(value: number, unit: Figure['unit']): string {
   if (unit === 'ms') return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
+  if (unit === 'KB') return `${value < 100 ? value.toFixed(1) : value.toFixed(0)} KB`;
   if (unit === 'MB') return `${value.toFixed(2)} MB`;
   return Number.isInteger(value) ? String(value) : `${value.toFixed(2)}x`;
 }

@@ -1,5 +1,5 @@
 // Makes a fresh clone ready: locked dependencies by the pinned pnpm, and the bundles. Runs on bare Node, before there
-// are any dependencies, and does nothing when nothing changed.
+// are any dependencies, and does nothing when nothing changed. --no-bundles: the dependencies alone.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   run('npx', ['--yes', `pnpm@${config.pnpm}`, 'install', '--frozen-lockfile', '--reporter=append-only']);
   writeFileSync(stamp, wanted);
 }
-run(process.execPath, [join(root, 'scripts', 'build.mjs'), '--if-changed']);
+if (!process.argv.includes('--no-bundles')) run(process.execPath, [join(root, 'scripts', 'build.mjs'), '--if-changed']);
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });

@@ -1,6 +1,6 @@
 // Bundles each action into action-*/dist with ncc. The same sources give the same bytes in any folder on any machine.
 // --if-changed: only those whose sources, lock file or this script changed since.
-// --out FOLDER: into FOLDER/action-* instead, to compare.
+// --out FOLDER: into FOLDER/action-* instead, to compare. --only ACTION: that one alone.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,12 +9,15 @@ import { parseArgs } from 'node:util';
 import { actions, root } from './actions.mjs';
 
 const ncc = createRequire(import.meta.url)('@vercel/ncc');
-const { values } = parseArgs({ options: { 'if-changed': { type: 'boolean' }, out: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { 'if-changed': { type: 'boolean' }, out: { type: 'string' }, only: { type: 'string' } },
+});
 
 /** Built for this machine or for Windows: none of them may travel in a bundle, and each would make it differ. */
 const unwanted = /\.node$|pagent\.exe$/;
 
 for (const { name, folder } of actions()) {
+  if (values.only && values.only !== name) continue;
   const dist = join(values.out ? join(values.out, name) : folder, 'dist');
   const stamp = join(dist, '.sources');
   const sources = fingerprint([join(folder, 'src'), join(root, 'packages', 'shared', 'src')]);

@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Endpoint } from '../packages/shared/src/ssh/endpoint.js';
 
 export type KeyType = 'ed25519' | 'rsa' | 'ecdsa';
 
@@ -40,6 +41,14 @@ export interface Sshd {
   log(): string;
   /** Ends the server, its sessions, and removes its folder. */
   stop(): Promise<void>;
+}
+
+/** How to log in to a server, over a proxy in front of it if there is one. */
+export function endpointOf(server: Sshd, over?: { port: number }): Endpoint {
+  const { host, user, privateKey, passphrase } = server;
+  const port = over?.port ?? server.port;
+  const knownHosts = server.knownHosts.replaceAll(`:${server.port} `, `:${port} `);
+  return { host, port, user, privateKey, passphrase, knownHosts, insecureHostKey: false };
 }
 
 const program = '/usr/sbin/sshd';

@@ -10,7 +10,6 @@ import {
   readSync,
   type Stats,
 } from 'node:fs';
-import { join } from 'node:path';
 
 export interface Usage {
   /** On the disk, hard links counted once. */
@@ -24,12 +23,11 @@ export interface Usage {
 export type Seen = Set<string>;
 
 /**
- * What lies below a path, the path included. Follows no symbolic link and skips what it may not read. Synchronous:
+ * What lies below a path, the path included; `stat` is that of the path, where it is known. Follows no symbolic link and skips what it may not read. Synchronous:
  * promises cost two to six times what the system calls cost, and nobody waits for this process meanwhile.
  */
-export function diskUsage(path: string, seen: Seen = new Set()): Usage {
+export function diskUsage(path: string, seen: Seen = new Set(), stat = statOf(path)): Usage {
   const usage: Usage = { bytes: 0, files: 0, newest: 0 };
-  const stat = lstatSync(path, { throwIfNoEntry: false });
   if (!stat) return usage;
   let newestFolder = 0;
   const visit = (at: string, stats: Stats) => {
@@ -41,7 +39,7 @@ export function diskUsage(path: string, seen: Seen = new Set()): Usage {
     }
     newestFolder = Math.max(newestFolder, stats.mtimeMs);
     for (const name of namesIn(at)) {
-      const child = join(at, name);
+      const child = `${at}/${name}`; // join would take as long as a fourth of the look at it
       const childStats = statOf(child);
       if (childStats) visit(child, childStats);
     }

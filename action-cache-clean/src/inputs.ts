@@ -2,7 +2,9 @@ import { duration, read, word, yesOrNo } from '@gbo/shared/fields';
 import { defineInputs } from '@gbo/shared/inputs';
 import { z } from 'zod';
 import { parseAge } from './age.js';
+import { lines } from './lines-input.js';
 import { type Amount, parseAmount, parseSize } from './size.js';
+import { type ZfsSpec, zfsFields, zfsFrom } from './zfs-input.js';
 
 /** What has a budget of its own. */
 export const categories = ['registry', 'git', 'target', 'sccache', 'runner'] as const;
@@ -38,32 +40,29 @@ export interface Inputs {
   stateDir?: string;
   /** How long to wait for a lock that a build holds. */
   waitMs: number;
+  /** Snapshots to thin out; absent: none are looked at. */
+  zfs?: ZfsSpec;
 }
 
 const HOUR_MS = 60 * 60 * 1000;
-
-const list = z.string().transform((text) =>
-  text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#')),
-);
 
 /** `30d`, or `registry = 10GB, target = 40GB, all = 80GB`, by commas or lines. */
 const limits = (parse: (text: string) => number) =>
   read((text): Limits => {
     const found: Limits = {};
     for (const part of text.split(/[\n,]/).filter((each) => each.trim())) {
-      const [name, value] = part.includes('=') ? (part.split('=', 2) as [string, string]) : ['all', part];
+      const at = part.indexOf('=');
+      const [name, value] = at < 0 ? ['all', part] : [part.slice(0, at), part.slice(at + 1)];
       const known = ['all', ...categories].find((each) => each === name.trim());
       if (!known) throw new Error(`${JSON.stringify(name.trim())} is none of all, ${categories.join(', ')}`);
       if (found[known as Category] !== undefined) throw new Error(`${known} stands there twice`);
       found[known as Category] = parse(value.trim());
     }
+    if (Object.keys(found).length === 0) throw new Error(`${JSON.stringify(text)} names no limit`);
     return found;
   });
 
-const folder = z.string().refine((text) => text === 'none' || /^(~?\/|~$)/.test(text), {
+const folder = z.string().refine((text) => text === 'none' || /^(~?\/.*|~)$/.test(text), {
   error: (issue) => `${JSON.stringify(issue.input)} is not an absolute path`,
 });
 
@@ -72,7 +71,7 @@ const schema = z.object({
   'cargo-home': folder.optional().meta({
     description: "Cargo's home. Default: `CARGO_HOME`, else `~/.cargo`. `none` leaves it alone.",
   }),
-  targets: list.optional().meta({
+  targets: lines.optional().meta({
     description:
       'Globs of target folders (also build folders), a line each. Only folders that cargo itself has marked are touched. Default: `CARGO_TARGET_DIR`. `none` leaves all alone.',
   }),
@@ -105,7 +104,7 @@ const schema = z.object({
       'What a Cargo.lock names: `last` evicts it after everything else and never for its age; `locked` never evicts it; `none` treats it like the rest.',
     default: 'last',
   }),
-  'lock-files': list.optional().meta({
+  'lock-files': lines.optional().meta({
     description:
       'Globs of the Cargo.lock files that `protect` is about, a line each. Default: beside every target folder and in the workspace; those of earlier runs are remembered for 30 days.',
   }),
@@ -121,6 +120,7 @@ const schema = z.object({
     description: 'How long to wait for a lock that a build holds, for each place.',
     default: '60s',
   }),
+  ...zfsFields,
 });
 
 /** Everything a user may write under `with:`, and what the rooms get from it. */
@@ -147,6 +147,7 @@ export const inputs = defineInputs(schema, (values, problem): Inputs => {
     toolchains: values.toolchains,
     stateDir: values['state-dir'],
     waitMs: values.wait,
+    zfs: zfsFrom(values, problem),
   };
 });
 

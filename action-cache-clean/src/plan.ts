@@ -102,7 +102,8 @@ class Planner {
 
   #mayGo(item: Item): boolean {
     if (!(this.#age(item) >= this.#inputs.minAgeMs)) return false; // a time that cannot be told is no age
-    if (this.#inputs.protect === 'locked' && item.neededBy) return false;
+    // What is broken is not what the Cargo.lock names.
+    if (this.#inputs.protect === 'locked' && item.neededBy && item.kind !== 'broken') return false;
     return (item.dependents ?? []).every((each) => this.#mayGo(each));
   }
 
@@ -117,7 +118,13 @@ class Planner {
 
   #compare(a: Item, b: Item): number {
     const last = (item: Item) => (this.#inputs.protect === 'last' && item.neededBy ? 1 : 0);
-    return last(a) - last(b) || this.#cost(a) - this.#cost(b) || a.usedAt - b.usedAt || (a.path < b.path ? -1 : 1);
+    return (
+      last(a) - last(b) ||
+      this.#cost(a) - this.#cost(b) ||
+      a.usedAt - b.usedAt ||
+      compareText(a.path, b.path) ||
+      compareText(a.place.root, b.place.root)
+    );
   }
 
   #evict(item: Item, reason: string): void {
@@ -242,6 +249,10 @@ class Planner {
       .map(([place, victims]) => ({ place, victims }))
       .sort((a, b) => order.indexOf(a.place.kind) - order.indexOf(b.place.kind));
   }
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function sum(items: Item[]): number {

@@ -38,25 +38,31 @@ const text = (path: string): string | undefined => {
 
 /** All processes, from /proc, but this one and what it started: the holders of our own locks have the lock files open. */
 export function processes(): Process[] {
-  const pids = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-  const parents = new Map(pids.map((pid) => [pid, parentOf(pid)]));
+  const known = new Map(
+    readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => [Number(name), statusOf(name)]),
+  );
   const isOurs = (pid: number): boolean => {
-    for (let at: number | undefined = pid, steps = 0; at && steps < 1000; at = parents.get(at), steps++) {
+    for (let at: number | undefined = pid, steps = 0; at && steps < 1000; at = known.get(at)?.parent, steps++) {
       if (at === process.pid) return true;
     }
     return false;
   };
-  return pids
-    .filter((pid) => !isOurs(pid))
-    .map((pid) => ({ pid, exe: link(`/proc/${pid}/exe`), cwd: link(`/proc/${pid}/cwd`) }));
+  return [...known]
+    .filter(([pid, status]) => !status?.kernel && !isOurs(pid))
+    .map(([pid]) => ({ pid, exe: link(`/proc/${pid}/exe`), cwd: link(`/proc/${pid}/cwd`) }));
 }
 
+/** PF_KTHREAD of Linux: a thread of the kernel, which uses no file. Asking for its program would take long to fail. */
+const KERNEL = 0x00200000;
+
 /** proc(5): the name before it may hold anything, brackets too. */
-function parentOf(pid: number): number | undefined {
+function statusOf(pid: string): { parent: number; kernel: boolean } | undefined {
   const stat = text(`/proc/${pid}/stat`);
-  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  if (stat === undefined) return undefined;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { parent: Number(fields[1]), kernel: (Number(fields[6]) & KERNEL) !== 0 };
 }
 
 function variables(pid: number): Map<string, string> | undefined {

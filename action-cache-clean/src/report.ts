@@ -5,6 +5,7 @@ import { literal, markdownTable, type Report, textTable } from '@gbo/shared/repo
 import type { Facts, Item, SccacheStats } from './facts.js';
 import type { Outcome } from './outcome.js';
 import type { Plan } from './plan.js';
+import type { ZfsPart } from './zfs-run.js';
 
 /** The outputs of the action and what each holds. */
 export const outputs = {
@@ -18,7 +19,13 @@ export const outputs = {
 const TOP = 20;
 
 /** What the run has to say at its end. Pure. */
-export function report(facts: Facts, plan: Plan, outcome: Outcome | undefined, ms: number): Report {
+export function report(
+  facts: Facts,
+  plan: Plan,
+  outcome: Outcome | undefined,
+  zfs: ZfsPart | undefined,
+  ms: number,
+): Report {
   const planned = sum(plan.victims.map(({ item }) => item.bytes));
   const freed = outcome ? outcome.swept + sum(outcome.places.map(({ bytes }) => bytes)) : 0;
   const result = resultOf(plan, outcome, freed);
@@ -40,6 +47,7 @@ export function report(facts: Facts, plan: Plan, outcome: Outcome | undefined, m
     ...(facts.skipped.length > 0 ? [{ title: 'Left alone', lines: facts.skipped.map(shown) }] : []),
     ...(stayed.length > 0 ? [{ title: 'Stayed after all', lines: stayed }] : []),
     ...(outcome?.problems.length ? [{ title: 'Problems', lines: outcome.problems.map(shown) }] : []),
+    ...(zfs ? [{ title: 'Snapshots', lines: zfs.lines.map(shown) }] : []),
     ...(notes.length > 0 ? [{ title: 'Notes', lines: notes }] : []),
     {
       title: `Result: ${result}`,
@@ -49,17 +57,18 @@ export function report(facts: Facts, plan: Plan, outcome: Outcome | undefined, m
   return {
     failed: outcome?.cancelled
       ? `${outcome.cancelled} What was moved out is deleted; the rest is as it was.`
-      : undefined,
+      : zfs?.failed && `${zfs.failed} The caches were cleaned all the same.`,
     outputs: {
       result,
       freed: String(freed),
       planned: String(planned),
-      report: JSON.stringify(data(facts, plan, outcome, { result, planned, freed, ms })),
+      report: JSON.stringify(data(facts, plan, outcome, zfs, { result, planned, freed, ms })),
     },
     log: groups,
     summary: [
       `### cache-clean: ${result}`,
       markdownTable(table.head, table.rows),
+      ...(zfs && zfs.rows.length > 0 ? [snapshotTable(zfs)] : []),
       ...[...disks, ...sccacheLines(facts.sccache), ...trendLines(facts, freed), ...stayed, ...notes].map(
         (line) => `- ${literal(line)}`,
       ),
@@ -133,6 +142,17 @@ function diskLines(facts: Facts, outcome: Outcome | undefined, freed: number): s
   return lines;
 }
 
+function snapshotTable({ rows }: ZfsPart): string {
+  const cells = rows.map(({ dataset, removed, freed, kept, left }) => [
+    shown(dataset),
+    String(removed),
+    formatBytes(freed),
+    String(kept),
+    String(left),
+  ]);
+  return markdownTable(['dataset', 'snapshots gone', 'bytes', 'kept', 'could not go'], cells);
+}
+
 function sccacheLines(stats: SccacheStats | undefined): string[] {
   if (!stats) return [];
   const all = stats.hits + stats.misses;
@@ -159,6 +179,7 @@ function data(
   facts: Facts,
   plan: Plan,
   outcome: Outcome | undefined,
+  zfs: ZfsPart | undefined,
   figures: { result: string; planned: number; freed: number; ms: number },
 ) {
   return {
@@ -186,6 +207,7 @@ function data(
     disks: { before: facts.disks, after: outcome?.disks },
     sccache: facts.sccache,
     lockFiles: facts.lockFiles,
+    snapshots: zfs?.rows,
   };
 }
 

@@ -13,6 +13,7 @@ const sacred = [
   '/etc',
   '/home',
   '/lib',
+  '/lib64',
   '/opt',
   '/proc',
   '/root',
@@ -55,27 +56,32 @@ export function cacheFolder(what: string, given: string, around: Surroundings): 
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new ExpectedError(`${what} ${path} cannot be used: ${messageOf(error)}.`, 'Nothing was touched.', '');
   }
-  const problem = whyNoCache(real, around);
+  // The runner keeps this job's workspace in its folder, beside those of dead jobs: which of them may go is told one by one.
+  const inThere = what === 'runner-dir' && around.workspace && isBelow(realOr(around.workspace), real);
+  const problem = whyNoCache(real, inThere ? { home: around.home } : around);
   if (!problem) return real;
   throw new ExpectedError(`${what} ${path} is no cache: ${problem}.`, 'Nothing was touched.', `Correct ${what}.`);
 }
 
 /** Why a folder can be no cache, by its place; undefined when it can. `real` is a real path. */
 export function whyNoCache(real: string, around: Surroundings): string | undefined {
-  const real_ = (path: string | undefined): string | undefined => {
-    try {
-      return path ? realpathSync(path) : undefined;
-    } catch {
-      return path;
-    }
-  };
-  const home = real_(around.home);
-  const workspace = real_(around.workspace);
-  if (real === '/' || sacred.includes(real)) return 'it belongs to the system';
+  const home = around.home && realOr(around.home);
+  const workspace = around.workspace && realOr(around.workspace);
+  // Many of them are links to others: /bin to /usr/bin.
+  if (real === '/' || sacred.some((folder) => real === folder || real === realOr(folder)))
+    return 'it belongs to the system';
   if (home && (real === home || isBelow(home, real))) return 'it is the home folder, or contains it';
   if (workspace && (real === workspace || isBelow(workspace, real)))
     return "it is this job's workspace, or contains it";
   return undefined;
+}
+
+function realOr(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 /**

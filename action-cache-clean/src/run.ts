@@ -12,6 +12,7 @@ import { makePlan } from './plan.js';
 import { report } from './report.js';
 import { writeState } from './state.js';
 import { stateDir, survey } from './survey.js';
+import { runZfs } from './zfs-run.js';
 
 /** Inputs to report: the way through the rooms. */
 export async function run(inputs: Inputs, { env, log, signal }: RunContext): Promise<Report> {
@@ -20,13 +21,15 @@ export async function run(inputs: Inputs, { env, log, signal }: RunContext): Pro
   const plan = makePlan(inputs, facts);
   for (const warning of plan.warnings) log.warning(warning);
   signal.throwIfAborted();
-  if (inputs.dryRun) return report(facts, plan, undefined, Date.now() - began);
+  const { zfs } = inputs;
+  const thinOut = async () => zfs && runZfs(zfs, inputs.dryRun, { signal, log: log.line });
+  if (inputs.dryRun) return report(facts, plan, undefined, await thinOut(), Date.now() - began);
   const dir = stateDir(inputs, env);
   const alone = await onlyOne(dir, facts);
   if (alone === 'busy') {
     facts.notes.push('Another run of this action is at work here; this one left everything to it.');
     const outcome: Outcome = { places: [], swept: 0, longestLockMs: 0, problems: [], disks: facts.disks };
-    return report(facts, { ...plan, steps: [] }, outcome, Date.now() - began);
+    return report(facts, { ...plan, steps: [] }, outcome, undefined, Date.now() - began);
   }
   try {
     const outcome = await apply(plan, facts, { waitMs: inputs.waitMs, signal, log: log.line });
@@ -34,7 +37,9 @@ export async function run(inputs: Inputs, { env, log, signal }: RunContext): Pro
     const past = { at: facts.now, freed, sizes: sizesOf(facts) };
     const problem = writeState(dir, { ...facts.earlier, runs: [...facts.earlier.runs, past] });
     if (problem) outcome.problems.push(problem);
-    return report(facts, plan, outcome, Date.now() - began);
+    // Last: a host that is not reached must not keep the runner's own disk full.
+    const snapshots = signal.aborted ? undefined : await thinOut();
+    return report(facts, plan, outcome, snapshots, Date.now() - began);
   } finally {
     await alone?.release();
   }

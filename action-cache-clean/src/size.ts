@@ -9,11 +9,13 @@ const powers = ['', 'k', 'm', 'g', 't'];
 export function parseSize(text: string): number {
   const match = /^(\d{1,9}(?:\.\d{1,3})?) ?([kmgt]?)(i?)(b?)$/i.exec(text.trim());
   const [, number = '', unit = '', binary = '', byte = ''] = match ?? [];
-  if (!match || (binary && !unit) || (!unit && !byte && Number(number) !== 0)) {
+  const base = binary || (unit && !byte) ? 1024 : 1000;
+  const bytes = Math.round(Number(number) * base ** powers.indexOf(unit.toLowerCase()));
+  // Beyond 2^53 bytes (9 PB) numbers are no longer exact; no disk is that large.
+  if (!match || (binary && !unit) || (!unit && !byte && Number(number) !== 0) || !Number.isSafeInteger(bytes)) {
     throw new Error(`${JSON.stringify(text)} is not a size such as 20GB or 500MiB`);
   }
-  const base = binary || (unit && !byte) ? 1024 : 1000;
-  return Math.round(Number(number) * base ** powers.indexOf(unit.toLowerCase()));
+  return bytes;
 }
 
 /** An amount of free disk: bytes, or a part of the whole. */

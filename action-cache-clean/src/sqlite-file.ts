@@ -18,24 +18,34 @@ interface Page {
 export function readTable(file: Buffer, table: string): { columns: string[]; rows: Row[] } {
   if (file.toString('latin1', 0, 16) !== 'SQLite format 3\0') throw new Error('it is not an SQLite file');
   if (file[18] !== 1) throw new Error('it has a write-ahead log');
+  if (file.length < 512) throw new Error('it ends within its first page');
+  if (file.readUInt32BE(56) > 1) throw new Error('its text is not UTF-8');
   const size = file.readUInt16BE(16) === 1 ? 65_536 : file.readUInt16BE(16);
+  if (size < 512 || (size & (size - 1)) !== 0) throw new Error(`its pages cannot have ${size} bytes`);
+  // The header counts the pages; the count is right if whoever wrote it last knew that field (the two numbers are equal then).
+  if (file.readUInt32BE(24) === file.readUInt32BE(92) && file.readUInt32BE(28) * size > file.length) {
+    throw new Error('its end is missing');
+  }
   const usable = size - (file[20] ?? 0);
   const page = (number: number): Page => {
     const at = (number - 1) * size;
     if (number < 1 || at + size > file.length) throw new Error(`page ${number} is not there`);
     return { at, header: number === 1 ? at + 100 : at };
   };
-  const read = (root: number, depth = 0): { id: number; row: Row }[] => {
-    if (depth > 20) throw new Error('its tree has no end');
+  // In a sound file no page belongs to two parents; one that leads back to itself would have no end.
+  const seen = new Set<number>();
+  const read = (root: number): { id: number; row: Row }[] => {
+    if (seen.has(root)) throw new Error(`page ${root} is in two places`);
+    seen.add(root);
     const { at, header } = page(root);
     const type = file[header];
     const count = file.readUInt16BE(header + 3);
     const cells = (first: number) =>
       Array.from({ length: count }, (_, index) => at + file.readUInt16BE(first + 2 * index));
-    if (type === 0x0d) return cells(header + 8).map((cell) => leaf(file, cell, usable));
+    if (type === 0x0d) return cells(header + 8).map((cell) => leaf(file, cell, at + usable, usable));
     if (type !== 0x05) throw new Error(`page ${root} is of type ${type}`);
     const children = [...cells(header + 12).map((cell) => file.readUInt32BE(cell)), file.readUInt32BE(header + 8)];
-    return children.flatMap((child) => read(child, depth + 1));
+    return children.flatMap((child) => read(child));
   };
   const entry = read(1)
     .map(({ row }) => row)
@@ -61,10 +71,11 @@ function columnsOf(create: string): { columns: string[]; idColumn: number } {
   };
 }
 
-function leaf(file: Buffer, cell: number, usable: number): { id: number; row: Row } {
+function leaf(file: Buffer, cell: number, end: number, usable: number): { id: number; row: Row } {
   const length = varint(file, cell);
   const id = varint(file, length.end);
   if (length.value > usable - 35) throw new Error('it has a row longer than a page');
+  if (id.end + length.value > end) throw new Error('it has a row that leaves its page');
   const header = varint(file, id.end);
   let body = id.end + header.value;
   const row: Row = [];
@@ -75,6 +86,7 @@ function leaf(file: Buffer, cell: number, usable: number): { id: number; row: Ro
     row.push(value);
     body += width;
   }
+  if (body !== id.end + length.value) throw new Error('it has a row of another length than it says');
   return { id: id.value, row };
 }
 
@@ -82,7 +94,8 @@ const widths = [0, 1, 2, 3, 4, 6, 8, 8, 0, 0];
 
 function decodeValue(file: Buffer, at: number, type: number): [number | string | null, number] {
   if (type >= 12) {
-    const width = Math.floor((type - 12) / 2);
+    if (type % 2 === 0) throw new Error('it has a value of type blob');
+    const width = (type - 13) / 2;
     if (at + width > file.length) throw new Error('it ends within a row');
     return [file.toString('utf8', at, at + width), width];
   }
@@ -91,7 +104,7 @@ function decodeValue(file: Buffer, at: number, type: number): [number | string |
   if (type === 0) return [null, 0];
   if (type === 7) return [file.readDoubleBE(at), 8];
   if (type >= 8) return [type - 8, 0];
-  return [width === 8 ? Number(file.readBigInt64BE(at)) : file.readIntBE(at, width), width];
+  return [whole(width === 8 ? Number(file.readBigInt64BE(at)) : file.readIntBE(at, width)), width];
 }
 
 function varint(file: Buffer, at: number): { value: number; end: number } {
@@ -101,7 +114,13 @@ function varint(file: Buffer, at: number): { value: number; end: number } {
     if (byte === undefined) throw new Error('it ends within a number');
     // Multiplied, not shifted: ids and times are longer than 32 bits.
     value = index === 8 ? value * 256 + byte : value * 128 + (byte & 0x7f);
-    if (index === 8 || byte < 0x80) return { value, end: at + index + 1 };
+    if (index === 8 || byte < 0x80) return { value: whole(value), end: at + index + 1 };
   }
   throw new Error('unreachable');
+}
+
+/** Beyond 2^53 a number of JavaScript is no longer the one that was written; neither sizes nor times are that long. */
+function whole(value: number): number {
+  if (!Number.isSafeInteger(value)) throw new Error('it has a number that is too long');
+  return value;
 }

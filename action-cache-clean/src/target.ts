@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
-import { blocks, diskUsage, entriesIn, foldersIn, readStart, type Seen, statOf } from './disk-usage.js';
+import { blocks, diskUsage, entriesIn, foldersIn, namesIn, readStart, type Seen, statOf } from './disk-usage.js';
 import type { Item, Kind, Place } from './facts.js';
 
 /** The locks of a profile, in the order in which cargo takes them: to 1.95 the first alone, later all three. */
@@ -47,13 +47,13 @@ export function surveyProfile(place: Place, options: TargetOptions): Item[] {
   const unit = (hash: string): Unit => {
     const known = units.get(hash);
     if (known) return known;
-    const made = { paths: [], bytes: 0, usedAt: 0, gone: false };
+    const made = { paths: [], bytes: 0, usedAt: 0, changedAt: 0, gone: false };
     units.set(hash, made);
     return made;
   };
   const links = new Map<string, Unit>();
   fingerprints(place, options, unit, seen);
-  newUnits(place, options, unit, seen);
+  newUnits(place, options, unit, seen, links);
   outputs(place, unit, seen, links);
   uplifted(place, links);
   return [...[...units.values()].map((each) => itemOf(place, each)), ...incremental(place, seen)];
@@ -79,12 +79,19 @@ interface Unit {
   paths: string[];
   bytes: number;
   usedAt: number;
+  /** Of the first path. */
+  changedAt: number;
   gone: boolean;
 }
 
-function itemOf(place: Place, { paths, bytes, usedAt, gone }: Unit): Item {
+/** A look at a file is most of what a survey costs, so nothing is looked at twice. */
+function addPath(unit: Unit, path: string, stat: Stats | undefined): void {
+  if (unit.paths.length === 0) unit.changedAt = stat?.ctimeMs ?? 0;
+  unit.paths.push(path);
+}
+
+function itemOf(place: Place, { paths, bytes, usedAt, changedAt, gone }: Unit): Item {
   const [path = '', ...also] = paths;
-  const changedAt = statOf(join(place.root, path))?.ctimeMs ?? 0;
   const kind: Kind = gone ? 'gone-toolchain' : 'unit';
   return { place, category: 'target', kind, path, also, bytes, usedAt, changedAt };
 }
@@ -93,50 +100,60 @@ function itemOf(place: Place, { paths, bytes, usedAt, gone }: Unit): Item {
 function fingerprints(place: Place, options: TargetOptions, unit: (hash: string) => Unit, seen: Seen): void {
   for (const name of foldersIn(join(place.root, '.fingerprint'))) {
     const hash = HASH.exec(name)?.[1];
-    if (hash) addFingerprint(place, `.fingerprint/${name}`, `.fingerprint/${name}`, unit(hash), options, seen);
+    if (!hash) continue;
+    const stat = statOf(join(place.root, '.fingerprint', name));
+    addPath(unit(hash), `.fingerprint/${name}`, stat);
+    addFingerprint(place, `.fingerprint/${name}`, unit(hash), options, seen, stat);
   }
 }
 
 /** The layout of cargo 1.100: build/<package>/<hash>/{fingerprint,out,run}. */
-function newUnits(place: Place, options: TargetOptions, unit: (hash: string) => Unit, seen: Seen): void {
+function newUnits(
+  place: Place,
+  options: TargetOptions,
+  unit: (hash: string) => Unit,
+  seen: Seen,
+  links: Map<string, Unit>,
+): void {
   for (const name of foldersIn(join(place.root, 'build'))) {
     if (HASH.test(name)) continue; // a build script of the old layout
     for (const hash of foldersIn(join(place.root, 'build', name)).filter((each) => /^[0-9a-f]{16}$/.test(each))) {
       const path = `build/${name}/${hash}`;
       const made = unit(`${name}/${hash}`);
-      addFingerprint(place, path, `${path}/fingerprint`, made, options, seen);
-      const rest = diskUsage(join(place.root, path), seen);
-      made.bytes += rest.bytes;
-      made.usedAt = Math.max(made.usedAt, rest.newest);
+      const stat = statOf(join(place.root, path));
+      addPath(made, path, stat);
+      const all = diskUsage(join(place.root, path), seen, stat);
+      addFingerprint(place, `${path}/fingerprint`, made, options, seen);
+      made.bytes = all.bytes; // its fingerprint included
+      made.usedAt = Math.max(made.usedAt, all.newest);
+      for (const output of namesIn(join(place.root, path, 'out'))) {
+        noteLink(statOf(join(place.root, path, 'out', output)), made, links);
+      }
     }
   }
 }
 
 function addFingerprint(
   place: Place,
-  path: string,
   folder: string,
   unit: Unit,
   options: TargetOptions,
   seen: Seen,
+  itself = statOf(join(place.root, folder)),
 ): void {
-  unit.paths.push(path);
-  unit.bytes += own(place, folder);
-  for (const { name } of entriesIn(join(place.root, folder))) {
+  const files = namesIn(join(place.root, folder));
+  unit.bytes += itself ? blocks(itself) : 0;
+  // One that was just made has no files yet.
+  if (files.length === 0) unit.usedAt = Math.max(unit.usedAt, itself?.mtimeMs ?? 0);
+  for (const name of files) {
     const file = join(place.root, folder, name);
     const stat = statOf(file);
     if (!stat) continue;
     if (stat.nlink === 1) unit.bytes += blocks(stat);
-    else unit.bytes += diskUsage(file, seen).bytes;
+    else unit.bytes += diskUsage(file, seen, stat).bytes;
     unit.usedAt = Math.max(unit.usedAt, lastUse(name, stat, options.readsLeaveTraces));
     if (options.compilers && name.endsWith('.json')) unit.gone ||= isByAnother(file, options.compilers);
   }
-}
-
-/** A folder's own blocks. */
-function own(place: Place, folder: string): number {
-  const stat = statOf(join(place.root, folder));
-  return stat ? blocks(stat) : 0;
 }
 
 /**
@@ -154,20 +171,25 @@ function isByAnother(file: string, compilers: Set<string>): boolean {
 
 function outputs(place: Place, unit: (hash: string) => Unit, seen: Seen, links: Map<string, Unit>): void {
   for (const folder of ['deps', 'build', 'examples']) {
-    for (const { name } of entriesIn(join(place.root, folder))) {
+    for (const name of namesIn(join(place.root, folder))) {
       const hash = HASH.exec(name)?.[1];
       if (!hash) continue;
       const path = `${folder}/${name}`;
       const stat = statOf(join(place.root, path));
       if (!stat) continue;
       const of = unit(hash);
-      of.paths.push(path);
-      const usage = diskUsage(join(place.root, path), seen);
+      addPath(of, path, stat);
+      const usage = diskUsage(join(place.root, path), seen, stat);
       of.bytes += usage.bytes;
       of.usedAt = Math.max(of.usedAt, usage.newest);
-      if (stat.nlink > 1 && stat.isFile()) links.set(`${stat.dev}:${stat.ino}`, of);
+      noteLink(stat, of, links);
     }
   }
+}
+
+/** Whose a file is that may stand under a second name elsewhere. */
+function noteLink(stat: Stats | undefined, unit: Unit, links: Map<string, Unit>): void {
+  if (stat && stat.nlink > 1 && stat.isFile()) links.set(`${stat.dev}:${stat.ino}`, unit);
 }
 
 /** Programs stand in the profile's folder under a second name: with that left there, nothing would be freed. */
@@ -187,7 +209,7 @@ function incremental(place: Place, seen: Seen): Item[] {
     const path = `incremental/${name}`;
     const stat = statOf(join(place.root, path));
     if (!stat) return [];
-    const { bytes, newest } = diskUsage(join(place.root, path), seen);
+    const { bytes, newest } = diskUsage(join(place.root, path), seen, stat);
     return [{ place, category: 'target', kind: 'incremental', path, bytes, usedAt: newest, changedAt: stat.ctimeMs }];
   });
 }

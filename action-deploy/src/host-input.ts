@@ -1,7 +1,13 @@
-import { ExpectedError, messageOf } from '@gbo/shared/errors';
 import type { Endpoint } from '@gbo/shared/ssh/connection';
-import { parseKnownHosts } from '@gbo/shared/ssh/known-hosts';
-import { normalisePrivateKey } from '@gbo/shared/ssh/private-key';
+import {
+  checkKnownHosts,
+  hostName,
+  portNumber,
+  readJumps,
+  readKey,
+  userName,
+  withoutBrackets,
+} from '@gbo/shared/ssh/endpoint-input';
 import { z } from 'zod';
 import { yamlList } from './yaml-input.js';
 
@@ -14,20 +20,7 @@ export interface HostSpec {
   jumps: Endpoint[];
 }
 
-const userPattern = /^[a-z_][a-z0-9_.-]{0,31}\$?$/i;
-const hostPattern = /^(\[[0-9a-f:.%a-z]+\]|[0-9a-f:]*:[0-9a-f:.]+(%[a-z0-9]+)?|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)$/i;
-
 const quoted = (input: unknown) => JSON.stringify(input);
-const hostName = z.string().regex(hostPattern, {
-  error: (issue) => `${quoted(issue.input)} is not a host name or address (no user@, no port, no ssh://)`,
-});
-const userName = z.string().regex(userPattern, { error: (issue) => `${quoted(issue.input)} is not a user name` });
-const portNumber = z.union([z.string(), z.number()]).transform((value, context) => {
-  const port = /^\d{1,5}$/.test(String(value)) ? Number(value) : 0;
-  if (port >= 1 && port <= 65535) return port;
-  context.addIssue({ code: 'custom', message: `${quoted(value)} is not a port from 1 to 65535` });
-  return z.NEVER;
-});
 
 export const hostFields = {
   host: hostName.optional().meta({ description: 'The target: name or address. Required unless `hosts` is given.' }),
@@ -82,19 +75,15 @@ export function hostsFrom(values: Values, problem: (text: string) => void): Host
   const jumpKey = values['jump-private-key']
     ? readKey('jump-private-key', values['jump-private-key'], values['jump-passphrase'], problem)
     : key;
-  checkKnownHosts(values['known-hosts'] ?? '', problem);
+  checkKnownHosts('known-hosts', values['known-hosts'] ?? '', problem);
   const common = { knownHosts: values['known-hosts'] ?? '', insecureHostKey: values['host-key-check'] === 'insecure' };
   const hosts = entries.map((entry): HostSpec => {
-    const host = entry.host.replace(/^\[(.*)\]$/, '$1');
+    const host = withoutBrackets(entry.host);
     const jump = entry['jump-host'] ?? values['jump-host'] ?? '';
     return {
       name: entry.name ?? host,
       endpoint: { host, port: entry.port ?? values.port, user: entry.user ?? values.user, ...key, ...common },
-      jumps: jump
-        .split(',')
-        .map((text) => text.trim())
-        .filter(Boolean)
-        .map((text) => ({ ...readJump(text, problem), ...jumpKey, ...common })),
+      jumps: readJumps('jump-host', jump, problem).map((address) => ({ ...address, ...jumpKey, ...common })),
     };
   });
   for (const name of duplicates(hosts.map(({ name }) => name)))
@@ -102,40 +91,6 @@ export function hostsFrom(values: Values, problem: (text: string) => void): Host
   return hosts;
 }
 
-function checkKnownHosts(text: string, problem: (text: string) => void): void {
-  try {
-    parseKnownHosts(text);
-  } catch (error) {
-    problem(`input known-hosts: ${error instanceof ExpectedError ? error.what.replace(/\.$/, '') : messageOf(error)}`);
-  }
-}
-
 function duplicates(names: string[]): Set<string> {
   return new Set(names.filter((name, index) => names.indexOf(name) !== index));
-}
-
-type Key = Pick<Endpoint, 'privateKey' | 'passphrase'>;
-
-function readKey(
-  input: string,
-  text: string | undefined,
-  passphrase: string | undefined,
-  problem: (text: string) => void,
-): Key {
-  if (!text) return { privateKey: '' };
-  try {
-    return { privateKey: normalisePrivateKey(text, passphrase), passphrase };
-  } catch (error) {
-    problem(`input ${input}: ${messageOf(error).replace(/\.$/, '')}`);
-    return { privateKey: '' };
-  }
-}
-
-function readJump(text: string, problem: (text: string) => void): Pick<Endpoint, 'host' | 'port' | 'user'> {
-  const match = /^(?:([^@\s]+)@)?(\[[^\]]+\]|[^:\s]+)(?::(\d{1,5}))?$/.exec(text);
-  const [, user = 'root', host = '', port = '22'] = match ?? [];
-  if (!match || !hostPattern.test(host) || !userPattern.test(user) || Number(port) < 1 || Number(port) > 65535) {
-    problem(`input jump-host: ${quoted(text)} is not [user@]host[:port]`);
-  }
-  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port), user };
 }

@@ -33,7 +33,7 @@ export async function apply(pushes: Push[], shop: Workshop, say: (text: string) 
 
 async function carryOut(push: Push, shop: Workshop): Promise<Omit<Pushed, 'push'>> {
   const { url, branch, sha, tip, from } = push;
-  const scratch = await shop.scratch(sha, `push\0${push.path}\0${push.remote}`);
+  const scratch = shop.scratch(sha, `push\0${push.path}\0${push.remote}`);
   // Only what the lagging side lacks travels: its tip is the shallow boundary, which it holds by definition.
   const lagging = await scratch.fetch(url, [`+${tip}:refs/probe/lagging`], '--depth=1');
   const leading = await scratch.fetch(from.url, [`+refs/heads/${from.branch}:refs/probe/leading`]);

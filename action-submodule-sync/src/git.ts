@@ -23,11 +23,11 @@ export class GitFailed extends Error {
   }
 }
 
-/** Local git of one repository: reads only, nothing over the network. */
-export interface LocalGit {
-  /** Runs git and gives its stdout. @throws GitFailed for every exit code but 0, whether git said something or not */
-  (...args: string[]): Promise<string>;
-}
+/**
+ * Local git of one repository: reads only, nothing over the network. Runs git and gives its stdout.
+ * @throws GitFailed for every exit code but 0, whether git said something or not
+ */
+export type LocalGit = (...args: string[]) => Promise<string>;
 
 /**
  * simple-git calls a command without stderr a success whatever its exit code, so that `merge-base --is-ancestor` says yes

@@ -86,7 +86,7 @@ async function treeOf({ path, sha, places }: Target, shop: Workshop): Promise<Tr
   const said: string[] = [];
   for (const { remote, url, refused } of places) {
     if (!url || refused) continue;
-    const scratch = await shop.scratch(sha, `${path}\0${sha}\0${remote}\0tree`);
+    const scratch = shop.scratch(sha, `${path}\0${sha}\0${remote}\0tree`);
     const read = await readRemoteTree(scratch, url, sha);
     if ('tree' in read) return read.tree;
     said.push(`${remote}: ${read.trouble.reason} (${read.trouble.said})`);

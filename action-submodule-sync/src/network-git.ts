@@ -18,10 +18,11 @@ export interface GitAnswer {
   cut?: 'too large' | 'took too long';
 }
 
-export interface NetworkGit {
-  /** Runs git in `directory`. Never rejects, and leaves no process behind. */
-  (directory: string, args: string[]): Promise<GitAnswer>;
-}
+/**
+ * Runs git in `directory`. Never rejects, and leaves no process behind.
+ * @param andThen a shell command of ours for when it succeeds: to start a shell from here takes longer than what it does
+ */
+export type NetworkGit = (directory: string, args: string[], andThen?: string) => Promise<GitAnswer>;
 
 /** Characters of stdout that are kept: the refs of a very large repository. */
 const MOST_OUTPUT = 16 * 1024 * 1024;
@@ -41,21 +42,23 @@ const MOST_MEMORY = 1024 * 1024 * 1024;
 export function networkGit(inputs: Inputs, folder: string, env: NodeJS.ProcessEnv, signal: AbortSignal): NetworkGit {
   const environment = isolated(inputs, folder, env);
   const limit = pLimit(inputs.parallel);
-  return (directory, args) => limit(() => run(directory, args, environment, inputs, signal));
+  return (directory, args, andThen) => limit(() => run(directory, args, andThen, environment, inputs, signal));
 }
 
 function run(
   directory: string,
   args: string[],
+  andThen: string | undefined,
   env: NodeJS.ProcessEnv,
   { mostBytes, mostMs }: Inputs,
   signal: AbortSignal,
 ): Promise<GitAnswer> {
   // The kernel keeps the limits (SIGXFSZ, no memory), also for git's children; the unit of ulimit -f is 512 bytes.
-  const limits = `ulimit -f ${Math.ceil(mostBytes / 512)} && ulimit -v ${Math.ceil((MOST_MEMORY + 2 * mostBytes) / 1024)}; exec git "$@"`;
+  const limits = `ulimit -f ${Math.ceil(mostBytes / 512)} && ulimit -v ${Math.ceil((MOST_MEMORY + 2 * mostBytes) / 1024)}`;
+  const script = `${limits}; ${andThen ? `git "$@" && ${andThen}` : 'exec git "$@"'}`;
   if (signal.aborted) return Promise.resolve({ code: null, stdout: '', stderr: 'cancelled' });
   return new Promise((resolve) => {
-    const child = spawn('/bin/sh', ['-c', limits, 'sh', ...args], {
+    const child = spawn('/bin/sh', ['-c', script, 'sh', ...args], {
       cwd: directory,
       env,
       detached: true, // a process group of its own, to end git together with its helpers
@@ -157,7 +160,7 @@ function configuration({ remotes, caFile, mostMs }: Inputs): string {
     `\tlowSpeedTime = ${Math.max(1, Math.min(20, Math.ceil(mostMs / 1000)))}`,
     ...(caFile ? [`\tsslCAInfo = ${quote(readable(caFile))}`] : []),
     '[credential]\n\thelper = ""',
-    '[core]\n\thooksPath = /dev/null',
+    '[core]\n\thooksPath = /dev/null\n\tfsync = none', // what is written here is thrown away anyway
     '[gc]\n\tauto = 0',
     '[maintenance]\n\tauto = false',
     '[fetch]\n\tunpackLimit = 1\n\tfsckObjects = false',

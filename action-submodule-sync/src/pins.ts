@@ -32,17 +32,22 @@ const LARGEST_GITMODULES = 4 * 1024 * 1024;
  * @throws GitFailed when the commit is not in this repository
  */
 export async function readTree(git: LocalGit, commit: string): Promise<Tree> {
-  const tree = { commit, pins: pinsOf(await git('ls-tree', '-r', '-z', '--full-tree', commit)), entries: [] };
-  const blob = (await git('ls-tree', '-z', '--full-tree', commit, '--', '.gitmodules')).split('\0')[0] ?? '';
-  const [, mode, oid] = /^(\d+) \w+ ([0-9a-f]+)\t/.exec(blob) ?? [];
+  const [listing, blob] = await Promise.all([
+    git('ls-tree', '-r', '-z', '--full-tree', commit),
+    git('ls-tree', '-l', '-z', '--full-tree', commit, '--', '.gitmodules'),
+  ]);
+  const tree = { commit, pins: pinsOf(listing), entries: [] };
+  const [, mode, oid, size] = /^(\d+) \w+ ([0-9a-f]+) +(\S+)\t/.exec(blob) ?? [];
   if (!oid) return tree;
   if (mode === '120000') return { ...tree, unreadable: '.gitmodules is a symbolic link, which git itself refuses' };
+  if (Number(size) > LARGEST_GITMODULES) return { ...tree, unreadable: '.gitmodules is larger than 4 MiB' };
   try {
-    if (Number(await git('cat-file', '-s', oid)) > LARGEST_GITMODULES)
-      return { ...tree, unreadable: '.gitmodules is larger than 4 MiB' };
     // By the blob, so that nothing has to be checked out; without includes, or a pull request could have other files read.
-    const config = await git('config', '--blob', oid, '--no-includes', '-z', '--list');
-    return { ...tree, entries: withLines(entriesOf(config), await git('cat-file', 'blob', oid)) };
+    const [config, text] = await Promise.all([
+      git('config', '--blob', oid, '--no-includes', '-z', '--list'),
+      git('cat-file', 'blob', oid),
+    ]);
+    return { ...tree, entries: withLines(entriesOf(config), text) };
   } catch (error) {
     if (error instanceof GitFailed)
       return { ...tree, unreadable: `git cannot read .gitmodules (${error.said.split('\n')[0]})` };

@@ -14,10 +14,20 @@ export interface Question {
 
 /** No trees, no files: some 200 bytes a commit, where the server offers filters. */
 const GRAPH_ONLY = '--filter=tree:0';
-const TIP = 'refs/probe/tip';
+/** Where the tip of the branch lies in a scratch repository. */
+export const TIP = 'refs/probe/tip';
 const PIN = 'refs/probe/pin';
-/** Committer clocks differ; a day more of history costs little. */
-const SLACK_SECONDS = 24 * 3600;
+/**
+ * Shell commands: what lies behind each of these names, with its date; all commits that the tip leads to; and the commit
+ * itself, when the tip does not lead to it (clocks that are wrong can make it show up all the same, never vanish).
+ */
+const TELL = "git for-each-ref '--format=%(refname) %(objecttype) %(committerdate:unix)' refs/probe";
+const LIST = `git rev-list ${TIP} --`;
+const OUTSIDE = `git rev-list --max-count=1 ${PIN} ^${TIP} --`;
+/** Commits that are looked at on each side before anybody asks how old they are: most pins are a few behind. */
+const CLOSE = 8;
+/** Committer clocks differ by minutes, some by days; each hour more is history that has to come. */
+const SLACKS_SECONDS = [3600, 30 * 24 * 3600];
 const RETRIES_MS = [500, 2000];
 
 /** An answer that ends the ladder early. */
@@ -28,15 +38,23 @@ class Unanswered extends Error {
 }
 
 /**
- * Is this commit on that branch of that remote? Asked by the cheapest question first: is it the tip (0.6 KB); does it exist;
- * is it in the recent history; in all of it; on any other branch. Never rejects: what got no answer is `trouble`.
+ * Is this commit on that branch of that remote? Asked by the cheapest question first: is it the tip (no object is fetched);
+ * then, by `lookDeeper`, does it exist, and is it close to the tip; is it in the recent history; in all of it; on any other
+ * branch. Never rejects: what got no answer is `trouble`.
  *
  * That a server holds a commit proves nothing (it hands out dangling commits and those of forks): only a branch counts.
  */
-export async function probe(question: Question, scratch: Scratch): Promise<Probe> {
-  const began = performance.now();
-  const { remote, url, branch } = question;
-  const found: Probe = {
+export function lookFirst(question: Question, scratch: Scratch): Promise<Probe> {
+  return look(nothingKnown(question), scratch, async (found) => {
+    found.tip = await tipOf(question, scratch);
+    found.branchMissing = found.tip === undefined;
+    if (found.tip === question.sha) found.exists = found.onBranch = 'yes';
+  });
+}
+
+/** A question that was not asked yet. */
+export function nothingKnown({ remote, url, branch }: Omit<Question, 'sha'>): Probe {
+  return {
     remote,
     url,
     branch,
@@ -49,51 +67,76 @@ export async function probe(question: Question, scratch: Scratch): Promise<Probe
     bytes: 0,
     ms: 0,
   };
+}
+
+/** Of the scratch repository in which a remote is asked about a commit. */
+export function scratchKey(path: string, sha: string, remote: string): string {
+  return `${path}\0${sha}\0${remote}`;
+}
+
+/** Whether the first look left the question open. */
+export function isOpen({ onBranch, trouble }: Probe): boolean {
+  return onBranch === 'unknown' && !trouble;
+}
+
+/**
+ * Goes on where the first look ended.
+ * @param twin the scratch of another remote with the same tip, where the whole history of that tip lacks the commit
+ */
+export async function lookDeeper(question: Question, scratch: Scratch, first: Probe, twin?: Scratch): Promise<Probe> {
+  const { requests, bytes } = twin?.cost ?? { requests: 0, bytes: 0 };
+  const found = await look(first, scratch, (found) => climb(question, scratch, found, twin));
+  if (!twin) return found;
+  // What was asked there for this remote is its cost.
+  return {
+    ...found,
+    requests: found.requests + twin.cost.requests - requests,
+    bytes: found.bytes + twin.cost.bytes - bytes,
+  };
+}
+
+/** Whether all of the history of the tip was looked at, and the commit is a commit that it lacks. */
+export function isOffBranch({ onBranch, exists, notACommit, branchMissing, trouble }: Probe): boolean {
+  return onBranch === 'no' && exists === 'yes' && !notACommit && !branchMissing && !trouble;
+}
+
+async function look(before: Probe, scratch: Scratch, ask: (found: Probe) => Promise<void>): Promise<Probe> {
+  const began = performance.now();
+  const found = { ...before };
   try {
-    await climb(question, scratch, found);
+    await ask(found);
   } catch (error) {
     if (error instanceof Unanswered) found.trouble = error.trouble;
     // What the server sent cannot be read, though git took it.
     else if (error instanceof GitFailed) found.trouble = { reason: 'other', said: words(error.said) };
     else throw error;
   }
-  return { ...found, ...scratch.cost, ms: Math.round(performance.now() - began) };
+  return { ...found, ...scratch.cost, ms: before.ms + Math.round(performance.now() - began) };
 }
 
-async function climb(question: Question, scratch: Scratch, found: Probe): Promise<void> {
-  const { sha } = question;
-  found.tip = await tipOf(question, scratch);
-  found.branchMissing = found.tip === undefined;
-  if (found.tip === sha) {
-    found.exists = found.onBranch = 'yes';
-    return;
-  }
-  await existence(question, scratch, found);
-  if (found.notACommit || found.exists === 'no') {
-    found.onBranch = 'no';
-    return;
-  }
-  if (!found.branchMissing) {
-    if ((await isNear(question, scratch, found)) || (await isInAll(question, scratch))) {
+async function climb(question: Question, scratch: Scratch, found: Probe, twin?: Scratch): Promise<void> {
+  const times = await lookClose(question, scratch, found);
+  if (found.onBranch !== 'unknown') return;
+  if (!found.branchMissing && !twin) {
+    if ((await isNear(question, scratch, found, times)) || (await isInAll(question, scratch, found))) {
       found.exists = found.onBranch = 'yes';
       return;
     }
   }
   found.onBranch = 'no';
-  found.elsewhere = await branchesWith(question, scratch);
+  found.elsewhere = await branchesWith(question, twin ?? scratch);
   if (found.elsewhere.length > 0) found.exists = 'yes';
   // An old server hands out nothing but what a ref leads to, and no ref leads to it.
   else if (found.exists === 'unknown') found.exists = 'no';
 }
 
 async function tipOf({ url, branch }: Question, scratch: Scratch): Promise<string | undefined> {
-  const answer = await patiently(() => scratch.fetch(url, [`+refs/heads/${branch}:${TIP}`], '--depth=1', GRAPH_ONLY));
-  if (answer.code === 0 && !answer.cut) return (await scratch.git('rev-parse', TIP)).trim();
-  if (!/couldn't find remote ref/i.test(answer.stderr)) throw unanswered(answer);
+  // Only branches: git lets a server leave out the rest (tags, the heads of pull requests). A pattern it applies by itself.
+  const heads = await listed(url, scratch, '--heads');
+  const tip = heads.find(({ ref }) => ref === `refs/heads/${branch}`)?.sha;
+  if (tip || heads.length > 0) return tip;
   // A login page with status 200 looks like a repository without refs.
-  const all = await patiently(() => scratch.lsRemote(url));
-  if (all.code !== 0 || all.cut) throw unanswered(all);
-  if (!/^[0-9a-f]{40,64}\t/m.test(all.stdout)) {
+  if ((await listed(url, scratch)).length === 0) {
     throw new Unanswered({
       reason: 'not a git server',
       said: 'it lists no branch at all: an empty repository, or a page that is no git server',
@@ -102,31 +145,68 @@ async function tipOf({ url, branch }: Question, scratch: Scratch): Promise<strin
   return undefined;
 }
 
-async function existence({ url, sha }: Question, scratch: Scratch, found: Probe): Promise<void> {
-  const answer = await patiently(() => scratch.fetch(url, [`+${sha}:${PIN}`], '--depth=1', GRAPH_ONLY));
-  if (/not our ref/i.test(answer.stderr)) found.exists = 'no';
-  else if (/did not send all necessary objects/i.test(answer.stderr)) found.notACommit = true;
-  else if (/does not allow request for unadvertised object/i.test(answer.stderr)) found.exists = 'unknown';
-  else if (answer.code !== 0 || answer.cut) throw unanswered(answer);
-  else if ((await scratch.git('cat-file', '-t', sha)).trim() !== 'commit') found.notACommit = true;
-  else found.exists = 'yes';
-  if (found.notACommit) found.exists = 'yes';
+async function listed(url: string, scratch: Scratch, ...options: string[]): Promise<{ sha: string; ref: string }[]> {
+  const answer = await patiently(() => scratch.lsRemote(url, ...options));
+  if (answer.code !== 0 || answer.cut) throw unanswered(answer);
+  return answer.stdout.split('\n').flatMap((row) => {
+    const [, sha, ref] = /^([0-9a-f]{40}|[0-9a-f]{64})\t(.+)$/.exec(row) ?? [];
+    return sha && ref ? [{ sha, ref }] : [];
+  });
+}
+
+/** Committer times, in seconds. */
+interface Times {
+  commit: number;
+  tip: number;
+}
+
+/** Whether the commit exists at all and, by the same question, whether it is among the newest of the branch: that is a proof. */
+async function lookClose({ url, sha }: Question, scratch: Scratch, found: Probe): Promise<Times | undefined> {
+  const { tip } = found;
+  const refspecs = [`+${sha}:${PIN}`, ...(tip ? [`+${tip}:${TIP}`] : [])];
+  const then = tip ? `${TELL} && ${LIST}` : TELL;
+  const answer = await patiently(() => scratch.fetchAndThen(then, url, refspecs, `--depth=${CLOSE}`, GRAPH_ONLY));
+  const { code, cut, stderr } = answer;
+  const rows = answer.stdout.split('\n').map((row) => row.split(' '));
+  const [, kind, time] = rows.find(([ref]) => ref === PIN) ?? [];
+  if (stderr.includes(`not our ref ${sha}`)) found.exists = found.onBranch = 'no';
+  else if (/did not send all necessary objects/i.test(stderr)) {
+    // Said of a tree, which this filter leaves out on purpose, and of a server that sends nothing at all.
+    await scratch.fetch(url, [`+${sha}:${PIN}`], '--depth=1', '--filter=blob:none');
+    const sent = await scratch.git('cat-file', '-t', sha).catch(() => '');
+    if (!/^(tree|blob|tag)$/m.test(sent)) throw unanswered(answer);
+    found.notACommit = true;
+  }
+  // An old server: nothing is known yet.
+  else if (/does not allow request for unadvertised object/i.test(stderr)) return undefined;
+  else if (code !== 0 || cut || !kind) throw unanswered(answer);
+  else if (kind !== 'commit') found.notACommit = true;
+  else {
+    found.exists = 'yes';
+    if (tip && rows.some(([row]) => row === sha)) found.onBranch = 'yes';
+  }
+  if (found.notACommit) Object.assign(found, { exists: 'yes', onBranch: 'no' });
+  return { commit: Number(time), tip: Number(rows.find(([ref]) => ref === TIP)?.[2]) };
 }
 
 /** A yes is a proof; a no is none, since committer dates can be anything. */
-async function isNear({ url, branch, sha }: Question, scratch: Scratch, found: Probe): Promise<boolean> {
-  if (found.exists !== 'yes') return false;
-  const committed = Number(await scratch.git('log', '-1', '--no-show-signature', '--format=%ct', sha));
-  const since = Math.max(0, committed - SLACK_SECONDS);
-  // Asked once: when the branch ends before that date git fails, over SSH and protocol 0 in words that sound like a bad link.
-  const answer = await scratch.fetch(url, [`+refs/heads/${branch}:${TIP}`], `--shallow-since=${since}`, GRAPH_ONLY);
-  if (answer.cut) throw unanswered(answer);
-  if (answer.code !== 0) return false;
-  return isReachable(scratch, TIP, sha);
+async function isNear({ url }: Question, scratch: Scratch, { tip }: Probe, times: Times | undefined): Promise<boolean> {
+  if (!times) return false;
+  for (const slack of SLACKS_SECONDS) {
+    const since = Math.max(0, times.commit - slack);
+    if (times.tip < since) continue; // git fails when a branch ends before that date
+    // Asked once: should git fail, over SSH and protocol 0 it does so in words that sound like a bad link.
+    const options = [`--shallow-since=${since}`, GRAPH_ONLY];
+    const answer = await scratch.fetchAndThen(OUTSIDE, url, [`+${tip}:${TIP}`], ...options);
+    if (answer.cut) throw unanswered(answer);
+    if (answer.code === 0 && answer.stdout === '') return true;
+  }
+  return false;
 }
 
-async function isInAll(question: Question, scratch: Scratch): Promise<boolean> {
+async function isInAll(question: Question, scratch: Scratch, found: Probe): Promise<boolean> {
   await fetchAll(question, scratch, TIP);
+  found.tip = (await scratch.git('rev-parse', TIP)).trim(); // it may have moved on meanwhile
   return isReachable(scratch, TIP, question.sha);
 }
 
@@ -136,22 +216,24 @@ export async function fetchAll(
   scratch: Scratch,
   ref: string,
 ): Promise<void> {
-  const deepen = (await scratch.git('rev-parse', '--is-shallow-repository')).trim() === 'true' ? ['--unshallow'] : [];
+  const deepen = scratch.isShallow() ? ['--unshallow'] : [];
   const answer = await patiently(() => scratch.fetch(url, [`+refs/heads/${branch}:${ref}`], ...deepen, GRAPH_ONLY));
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
 }
 
-async function branchesWith({ url, sha }: Question, scratch: Scratch): Promise<string[]> {
-  const deepen = (await scratch.git('rev-parse', '--is-shallow-repository')).trim() === 'true' ? ['--unshallow'] : [];
-  const refspecs = ['+refs/heads/*:refs/probe/h/*', '+refs/tags/*:refs/probe/h/tags/*'];
+async function branchesWith({ remote, url, sha }: Question, scratch: Scratch): Promise<string[]> {
+  const deepen = scratch.isShallow() ? ['--unshallow'] : [];
+  // Remotes may share a scratch repository, and their branches have the same names.
+  const theirs = `refs/probe/h/${Buffer.from(remote).toString('hex')}/`;
+  const refspecs = [`+refs/heads/*:${theirs}*`, `+refs/tags/*:${theirs}tags/*`];
   const answer = await patiently(() => scratch.fetch(url, refspecs, ...deepen, GRAPH_ONLY));
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
   try {
-    const names = await scratch.git('for-each-ref', '--format=%(refname)', `--contains=${sha}`, 'refs/probe/h/');
+    const names = await scratch.git('for-each-ref', '--format=%(refname)', `--contains=${sha}`, theirs);
     return names
       .split('\n')
       .filter(Boolean)
-      .map((name) => name.slice('refs/probe/h/'.length));
+      .map((name) => name.slice(theirs.length));
   } catch {
     return []; // git does not know the commit: then no ref leads to it
   }

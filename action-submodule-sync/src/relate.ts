@@ -1,5 +1,5 @@
 import type { Row } from './facts.js';
-import { fetchAll } from './probe.js';
+import { fetchAll, scratchKey, TIP } from './probe.js';
 import type { Scratch } from './scratch.js';
 import type { Probe } from './states.js';
 import type { Workshop } from './workshop.js';
@@ -14,39 +14,60 @@ export async function relate(row: Row, shop: Workshop): Promise<Row> {
   const source =
     row.probes.find(({ onBranch, trouble }) => onBranch === 'yes' && !trouble) ??
     row.probes.find(({ exists, notACommit, trouble }) => exists === 'yes' && !notACommit && !trouble);
+  // Two hashes tell the counts, whoever holds them.
+  const counted = new Map<string, Promise<Counted | undefined>>();
   const probes = await Promise.all(
     row.probes.map(async (probe) => {
       if (probe.onBranch !== 'no' || probe.trouble || !probe.tip || probe.notACommit) return probe;
       const from = probe.exists === 'yes' ? probe : source;
-      return from ? related(row, probe, from, shop) : probe;
+      if (!from) return probe;
+      const began = performance.now();
+      const before = counted.get(probe.tip);
+      const own = (async () => (await before) ?? countOf(row, probe, from, shop))();
+      counted.set(probe.tip, own);
+      const found = await own;
+      if (!found) return probe;
+      if (found === (await before)) return { ...probe, relation: found.relation };
+      const ms = probe.ms + Math.round(performance.now() - began);
+      const { relation, requests, bytes } = found;
+      return { ...probe, relation, ms, requests: probe.requests + requests, bytes: probe.bytes + bytes };
     }),
   );
   return { ...row, probes };
 }
 
-async function related(row: Row, probe: Probe, from: Probe, shop: Workshop): Promise<Probe> {
-  const began = performance.now();
-  const scratch = await shop.scratch(row.sha, `${row.path}\0${row.sha}\0${from.remote}\0relation\0${probe.remote}`);
+interface Counted {
+  relation: NonNullable<Probe['relation']>;
+  /** What it took to find out. */
+  requests: number;
+  bytes: number;
+}
+
+/** undefined when it cannot be told: the verdict stands without, and only what mends it becomes the longer way. */
+async function countOf(row: Row, probe: Probe, from: Probe, shop: Workshop): Promise<Counted | undefined> {
   try {
+    if (from === probe) {
+      // To know that the branch lacks the commit, all of its history had to come.
+      const scratch = shop.scratch(row.sha, scratchKey(row.path, row.sha, probe.remote));
+      const relation = scratch.isShallow() ? undefined : await count(scratch, TIP, row.sha);
+      if (relation) return { relation, requests: 0, bytes: 0 };
+    }
+    const scratch = shop.scratch(row.sha, `${row.path}\0${row.sha}\0${from.remote}\0relation\0${probe.remote}`);
     await fetchHistory(scratch, row.sha, from);
     const ref = 'refs/probe/other';
     await fetchAll({ url: probe.url, branch: probe.branch }, scratch, ref);
-    const [remoteOnly, pinOnly] = (await scratch.git('rev-list', '--left-right', '--count', `${ref}...${row.sha}`))
-      .split('\t')
-      .map(Number);
-    if (remoteOnly === undefined || pinOnly === undefined) return probe;
-    const ms = probe.ms + Math.round(performance.now() - began);
-    return {
-      ...probe,
-      relation: { remoteOnly, pinOnly },
-      ms,
-      requests: probe.requests + scratch.cost.requests,
-      bytes: probe.bytes + scratch.cost.bytes,
-    };
+    const relation = await count(scratch, ref, row.sha);
+    return relation && { relation, ...scratch.cost };
   } catch {
-    // The verdict stands without the counts; only what mends it becomes the longer way.
-    return probe;
+    return undefined;
   }
+}
+
+async function count(scratch: Scratch, ref: string, sha: string): Promise<Counted['relation'] | undefined> {
+  const [remoteOnly, pinOnly] = (await scratch.git('rev-list', '--left-right', '--count', `${ref}...${sha}`))
+    .split('\t')
+    .map(Number);
+  return remoteOnly === undefined || pinOnly === undefined ? undefined : { remoteOnly, pinOnly };
 }
 
 /** The whole graph up to the commit: by its branch where it is on one, else by its own name. */

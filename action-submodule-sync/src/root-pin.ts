@@ -56,7 +56,7 @@ async function behindOf(
     row.probes.find((each) => each.remote === remote && !each.trouble) ??
     row.probes.find((each) => !each.trouble && each.onBranch === 'yes');
   if (!probe) return { trouble: { reason: 'unreachable', said: 'the submodule itself could not be asked' } };
-  const scratch = await shop.scratch(wanted, `${row.path}\0${pin}\0${remote}\0behind`);
+  const scratch = shop.scratch(wanted, `${row.path}\0${pin}\0${remote}\0behind`);
   try {
     await fetchAll({ url: probe.url, branch: probe.branch }, scratch, 'refs/probe/tip');
     for (const sha of [pin, wanted]) {
@@ -81,7 +81,7 @@ async function rootTree(
   shop: Workshop,
 ): ReturnType<typeof readRemoteTree> {
   const { url = '', branch } = placeBelow(inputs, remote, inputs.root ?? '');
-  return readRemoteTree(await shop.scratch(sha, `root\0${remote.name}`), url, `refs/heads/${branch}`);
+  return readRemoteTree(shop.scratch(sha, `root\0${remote.name}`), url, `refs/heads/${branch}`);
 }
 
 /** The submodule whose address on this remote ends in the name of the repository that runs. */

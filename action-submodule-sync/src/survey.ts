@@ -10,8 +10,9 @@ import type { Inputs, Remote } from './inputs.js';
 import type { Parent } from './mend.js';
 import { nestedRows } from './nested.js';
 import { type Entry, type Pin, readTree, type Tree } from './pins.js';
-import { probe } from './probe.js';
+import { isOffBranch, isOpen, lookDeeper, lookFirst, nothingKnown, scratchKey } from './probe.js';
 import { relate } from './relate.js';
+import type { Scratch } from './scratch.js';
 import type { Probe, Reason } from './states.js';
 import { refusedUrl, resolveUrl } from './urls.js';
 import type { Workshop } from './workshop.js';
@@ -98,34 +99,41 @@ function tipTargets(root: Target, [row]: Row[]): Target[] {
 
 export async function surveyTarget(target: Target, shop: Workshop, limit: ReturnType<typeof pLimit>): Promise<Row> {
   const { path, sha, line, parents, places } = target;
+  const scratchOf = (remote: string) => shop.scratch(sha, scratchKey(path, sha, remote));
+  const first = await Promise.all(
+    places.map((place) => {
+      const { remote, url, branch, refused } = place;
+      if (!url || refused) return unasked(place);
+      return limit(() => lookFirst({ remote, url, branch, sha }, scratchOf(remote)));
+    }),
+  );
+  // A hash vouches for all that leads to it: where two remotes are at the same commit, its history is looked at once.
+  const asked = new Map<string, Promise<{ probe: Probe; scratch: Scratch }>>();
   const probes = await Promise.all(
-    places.map((place) =>
-      limit(async () => {
-        if (!place.url || place.refused) return unasked(place);
-        const scratch = await shop.scratch(sha, `${path}\0${sha}\0${place.remote}`);
-        return probe({ remote: place.remote, url: place.url, branch: place.branch, sha }, scratch);
-      }),
-    ),
+    first.map(async (probe) => {
+      if (!isOpen(probe)) return probe;
+      const same = asked.get(probe.tip ?? '');
+      const deeper = (async () => {
+        const other = await same;
+        // The branch may have moved on while the other was asked.
+        const isTwin = other?.probe.tip === probe.tip;
+        if (isTwin && other?.probe.onBranch === 'yes')
+          return { probe: { ...probe, exists: 'yes' as const, onBranch: 'yes' as const }, scratch: other.scratch };
+        const own = scratchOf(probe.remote);
+        const twin = isTwin && other && isOffBranch(other.probe) ? other.scratch : undefined;
+        const found = await limit(() => lookDeeper({ ...probe, sha }, own, probe, twin));
+        return { probe: found, scratch: twin ?? own };
+      })();
+      if (probe.tip) asked.set(probe.tip, deeper);
+      return (await deeper).probe;
+    }),
   );
   return relate({ path, sha, line, parents, probes }, shop);
 }
 
 function unasked({ remote, branch, url = '', refused }: Place): Probe {
   const trouble = { reason: 'invalid address' as Reason, said: refused ?? 'it has no address' };
-  return {
-    remote,
-    url,
-    branch,
-    branchMissing: false,
-    onBranch: 'unknown',
-    exists: 'unknown',
-    notACommit: false,
-    elsewhere: [],
-    trouble,
-    requests: 0,
-    bytes: 0,
-    ms: 0,
-  };
+  return { ...nothingKnown({ remote, url, branch }), trouble };
 }
 
 export async function resolveCommit(git: LocalGit, commit: string): Promise<string> {

@@ -9,7 +9,7 @@ import { createScratch, type Scratch } from './scratch.js';
 export interface Workshop {
   readonly network: NetworkGit;
   /** A scratch repository for questions about this commit; the same one for the same key. */
-  scratch(sha: string, key: string): Promise<Scratch>;
+  scratch(sha: string, key: string): Scratch;
   /** Requests and bytes of everything so far. */
   cost(): { requests: number; bytes: number };
   /** Removes all of it. */
@@ -22,26 +22,20 @@ export function openWorkshop(inputs: Inputs, env: NodeJS.ProcessEnv, signal: Abo
   const close = () => rmSync(folder, { recursive: true, force: true });
   try {
     const network = networkGit(inputs, folder, env, signal);
-    const scratches = new Map<string, Promise<Scratch>>();
-    const opened: Scratch[] = [];
+    const scratches = new Map<string, Scratch>();
     return {
       network,
       close,
       scratch(sha, key) {
-        const made =
-          scratches.get(key) ??
-          createScratch(folder, sha, network, env).then((scratch) => {
-            opened.push(scratch);
-            return scratch;
-          });
-        scratches.set(key, made);
-        return made;
+        const scratch = scratches.get(key) ?? createScratch(folder, sha, network, env);
+        scratches.set(key, scratch);
+        return scratch;
       },
       cost: () =>
-        opened.reduce((sum, { cost }) => ({ requests: sum.requests + cost.requests, bytes: sum.bytes + cost.bytes }), {
-          requests: 0,
-          bytes: 0,
-        }),
+        [...scratches.values()].reduce(
+          (sum, { cost }) => ({ requests: sum.requests + cost.requests, bytes: sum.bytes + cost.bytes }),
+          { requests: 0, bytes: 0 },
+        ),
     };
   } catch (error) {
     close();

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ExpectedError } from '@gbo/shared/errors';
-import { type Connection, ConnectionLost, connect, type Endpoint } from '@gbo/shared/ssh/connection';
+import { type Connection, ConnectionLost, connect } from '@gbo/shared/ssh/connection';
 import { shellQuote } from '@gbo/shared/ssh/quote';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Proxy as Link, startProxy } from '../../../testbed/proxy.js';
-import { type Sshd, type SshdOptions, startSshd } from '../../../testbed/sshd.js';
+import { endpointOf, type Sshd, type SshdOptions, startSshd } from '../../../testbed/sshd.js';
 import { acquire, holderScript, type Lock, type LockRequest } from '../../src/lock.js';
 
 let folder: string;
@@ -40,20 +40,8 @@ function lasting<T extends { stop(): Promise<void> }>(part: T): T {
 const sshd = async (options: SshdOptions) => lasting(await startSshd(options));
 const proxy = async () => lasting(await startProxy({ to: server }));
 
-function way({ host, port, user, privateKey, knownHosts }: Sshd, over?: Link): Endpoint {
-  const at = over?.port ?? port;
-  return {
-    host,
-    port: at,
-    user,
-    privateKey,
-    knownHosts: knownHosts.replaceAll(`:${port} `, `:${at} `),
-    insecureHostKey: false,
-  };
-}
-
 async function open(to: Sshd = server, over?: Link): Promise<Connection> {
-  const connection = await connect(way(to, over));
+  const connection = await connect(endpointOf(to, over));
   connections.push(connection);
   return connection;
 }
@@ -234,7 +222,7 @@ describe.concurrent('the lock of a target', () => {
     );
     const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, TEST_LOCK: JSON.stringify({ endpoint: way(server), stateDir }) },
+      env: { ...process.env, TEST_LOCK: JSON.stringify({ endpoint: endpointOf(server), stateDir }) },
     });
     expect(String((await once(child.stdout, 'data'))[0])).toBe('locked\n');
     expect(holder(stateDir)).toBe('doomed\n');
@@ -259,7 +247,7 @@ describe.concurrent('the lock of a target', () => {
 
   it('is lost when the connection is closed before it was given back', async () => {
     const stateDir = fresh();
-    const connection = await connect(way(server));
+    const connection = await connect(endpointOf(server));
     const lock = await acquire(connection, request(stateDir, 'hasty'));
     connection.close();
     expect(await lock.lost).toMatch(/^the lock on the target was lost/);

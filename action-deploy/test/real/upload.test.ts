@@ -9,7 +9,7 @@ import { type Connection, ConnectionLost, type ConnectOptions, connect } from '@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Proxy as Link, type ProxyOptions, startProxy } from '../../../testbed/proxy.js';
-import { type Sshd, type SshdOptions, startSshd } from '../../../testbed/sshd.js';
+import { endpointOf, type Sshd, type SshdOptions, startSshd } from '../../../testbed/sshd.js';
 import { type UploadOptions, type UploadProgress, upload, WINDOW } from '../../src/upload.js';
 
 /** One write, as in upload.ts. */
@@ -80,10 +80,7 @@ async function local(content: Buffer): Promise<string> {
 
 /** A connection to a server, over a proxy if there is one; it is closed with the test. */
 async function open(to: Sshd = server, over?: Link, options?: ConnectOptions): Promise<Connection> {
-  const { host, user, privateKey } = to;
-  const port = over?.port ?? to.port;
-  const knownHosts = to.knownHosts.replaceAll(`:${to.port} `, `:${port} `);
-  const connection = await connect({ host, port, user, privateKey, knownHosts, insecureHostKey: false }, options);
+  const connection = await connect(endpointOf(to, over), options);
   connections.push(connection);
   return connection;
 }

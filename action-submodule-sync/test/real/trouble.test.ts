@@ -121,7 +121,10 @@ describe('no answer is neither a yes nor a no', () => {
       ['tip', ...troubles.map(({ path }) => path)].map((path) => world.submodule(path, { url: addresses[path] })),
     );
     await world.commit('large', { files: { 'noise.bin': randomBytes(2 * 1024 * 1024).toString('base64') } });
-    for (const remote of ['origin', 'alm']) await world.push('large', remote);
+    await world.push('large', 'origin');
+    await world.commit('large');
+    await world.push('large', 'alm');
+    await world.git('large', 'reset', '--quiet', '--hard', 'HEAD^'); // of a tip nothing is fetched
     await world.push('empty', 'alm', ':refs/heads/main');
     for (const { path, handler } of troubles) if (handler) world.homes.alm?.http?.answer(path, handler);
     await world.pin();

@@ -112,9 +112,11 @@ function processesOf(mark: string): { pid: number; text: string }[] {
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
       try {
+        // In this order: a child may become git in between, and must not be taken for one with its parent's environment.
+        const command = readFileSync(`/proc/${name}/cmdline`, 'latin1');
         const environment = readFileSync(`/proc/${name}/environ`, 'latin1');
         if (!environment.includes(mark)) return [];
-        const text = `${readFileSync(`/proc/${name}/cmdline`, 'latin1')}\n${environment}`.replaceAll('\0', ' ');
+        const text = `${command}\n${environment}`.replaceAll('\0', ' ');
         return [{ pid: Number(name), text }];
       } catch {
         return []; // it has ended

@@ -171,7 +171,12 @@ function convert(label: string, body: string, passphrase: string | undefined): R
   } catch {
     throw wrong(encrypted ? notOpened(' or encrypted with an outdated cipher') : damaged);
   }
-  const text = exported(key);
+  let text: string;
+  try {
+    text = exported(key);
+  } catch (error) {
+    throw error instanceof ExpectedError ? error : wrong(damaged);
+  }
   // Here already: ssh2 passes over the public half in an ECDSA key and works out one that suits the damaged private half.
   if (!isPair(key, createPublicKey(key), key.asymmetricKeyType === 'ed25519')) throw wrong(damaged);
   return { text, encrypted };
@@ -251,7 +256,11 @@ function works(text: string, passphrase: string | undefined): boolean {
 function isPair(privateKey: KeyLike, publicKey: KeyLike, isEd25519: boolean): boolean {
   const hash = isEd25519 ? null : 'sha256';
   const message = Buffer.from('proof');
-  return verify(hash, message, publicKey, sign(hash, message, privateKey));
+  try {
+    return verify(hash, message, publicKey, sign(hash, message, privateKey));
+  } catch {
+    return false; // numbers that OpenSSL reads and cannot reckon with
+  }
 }
 
 /** Base64 with any white space in it, and with or without its padding. */

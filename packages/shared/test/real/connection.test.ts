@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Proxy as Link, type ProxyOptions, startProxy } from '../../../../testbed/proxy.js';
-import { freePort, type Sshd, type SshdOptions, startSshd } from '../../../../testbed/sshd.js';
+import { endpointOf, freePort, type Sshd, type SshdOptions, startSshd } from '../../../../testbed/sshd.js';
 import { ExpectedError } from '../../src/errors.js';
 import {
   type Connection,
@@ -51,14 +51,6 @@ function lasting<T extends { stop(): Promise<void> }>(part: T): T {
 
 const sshd = async (options: SshdOptions = {}) => lasting(await startSshd(options));
 const proxy = async (options: ProxyOptions) => lasting(await startProxy(options));
-
-/** How to log in to a server, over a proxy if there is one. */
-function way(to: Sshd, over?: Link): Endpoint {
-  const { host, user, privateKey, passphrase } = to;
-  const port = over?.port ?? to.port;
-  const knownHosts = to.knownHosts.replaceAll(`:${to.port} `, `:${port} `);
-  return { host, port, user, privateKey, passphrase, knownHosts, insecureHostKey: false };
-}
 
 /** A connection that is closed with the test. */
 async function open(endpoint: Endpoint, options?: ConnectOptions): Promise<Connection> {
@@ -197,7 +189,7 @@ describe('the host key', () => {
       'ssh-ed25519',
     ],
   ])('%s', async (_, knownHosts, type) => {
-    const { hostKeys } = await open({ ...way(all), knownHosts: knownHosts() });
+    const { hostKeys } = await open({ ...endpointOf(all), knownHosts: knownHosts() });
     const short = (Object.keys(all.hostKeyPublic) as Type[]).find((name) => key(all, name).startsWith(type)) as Type;
     const printed = execFileSync('ssh-keygen', ['-lf', join(all.dir, `host_${short}.pub`)]).toString();
     expect(hostKeys).toEqual([
@@ -259,7 +251,7 @@ describe('the host key', () => {
   ])('%s', async (_, knownHosts, says, insecureHostKey = false) => {
     const before = visits(all);
     const log: string[] = [];
-    const endpoint = { ...way(all), knownHosts: knownHosts(), insecureHostKey };
+    const endpoint = { ...endpointOf(all), knownHosts: knownHosts(), insecureHostKey };
     const error = await failure(connect(endpoint, { log: (text) => log.push(text) }));
     expect(error).toBeInstanceOf(HostKeyRefused);
     for (const part of says()) expect(error.message).toMatch(part);
@@ -270,14 +262,14 @@ describe('the host key', () => {
 
   it('has changed when the only pinned type is no longer offered', async () => {
     const knownHosts = line(all, 'rsa', `[127.0.0.1]:${server.port}`);
-    const error = await failure(connect({ ...way(server), knownHosts }));
+    const error = await failure(connect({ ...endpointOf(server), knownHosts }));
     expect(error).toBeInstanceOf(HostKeyRefused);
     expect(error.what).toMatch(/offered ssh-ed25519 SHA256:\S+, and known_hosts has ssh-rsa SHA256:\S+ on line 1\.$/);
   });
 
   it('may be any where the user says so, with a warning that has the line to pin it', async () => {
     const log: string[] = [];
-    const endpoint = { ...way(all), knownHosts: line(other, 'ed25519'), insecureHostKey: true };
+    const endpoint = { ...endpointOf(all), knownHosts: line(other, 'ed25519'), insecureHostKey: true };
     const connection = await open(endpoint, { log: (text) => log.push(text) });
     expect((await connection.script('echo in')).stdout).toBe('in\n');
     expect(log).toHaveLength(1);
@@ -287,7 +279,9 @@ describe('the host key', () => {
 
   it('is not even asked for when known_hosts cannot be read', async () => {
     const before = visits(all);
-    const error = await failure(connect({ ...way(all), knownHosts: `${line(all, 'rsa')}[127.0.0.1]:22 rubbish\n` }));
+    const error = await failure(
+      connect({ ...endpointOf(all), knownHosts: `${line(all, 'rsa')}[127.0.0.1]:22 rubbish\n` }),
+    );
     expect(error).toBeInstanceOf(ExpectedError);
     expect(error.what).toMatch(/^Line 2 of known_hosts cannot be read/);
     expect(visits(all)).toBe(before);
@@ -321,7 +315,7 @@ describe('the user', () => {
     ['RSA in PKCS#8 with a passphrase', ['-t', 'rsa', '-b', '2048', '-m', 'PKCS8'], 'open sesame'],
   ])('logs in with a key of the kind %s', async (_, args, passphrase) => {
     const privateKey = normalisePrivateKey(await allowed(args, passphrase), passphrase);
-    const connection = await open({ ...way(server), privateKey, passphrase });
+    const connection = await open({ ...endpointOf(server), privateKey, passphrase });
     expect((await connection.script('echo in')).stdout).toBe('in\n');
   });
 
@@ -334,7 +328,9 @@ describe('the user', () => {
     const log: string[] = [];
     const before = visits(server);
     const privateKey = readFileSync(file, 'utf8');
-    const error = await failure(connect({ ...way(server), privateKey, ...more }, { log: (text) => log.push(text) }));
+    const error = await failure(
+      connect({ ...endpointOf(server), privateKey, ...more }, { log: (text) => log.push(text) }),
+    );
     expect(error).toBeInstanceOf(ExpectedError);
     expect(error).not.toBeInstanceOf(Unreachable);
     expect(error.what).toMatch(/^\S+@127\.0\.0\.1:\d+ did not accept the private key\.$/);
@@ -346,7 +342,7 @@ describe('the user', () => {
   it('is told when the passphrase does not open the key', async () => {
     const privateKey = await allowed(['-t', 'ed25519'], 'open sesame');
     for (const passphrase of [undefined, 'wrong']) {
-      const error = await failure(connect({ ...way(server), privateKey, passphrase }));
+      const error = await failure(connect({ ...endpointOf(server), privateKey, passphrase }));
       expect(error).toBeInstanceOf(ExpectedError);
       expect(error.what).toMatch(/^The private key for \S+ cannot be read: .*passphrase/);
     }
@@ -355,7 +351,7 @@ describe('the user', () => {
   it('logs in where a banner greets everybody', async () => {
     const banner = join(folder, 'banner');
     await writeFile(banner, 'Authorised use only.\n'.repeat(50));
-    const connection = await open(way(await sshd({ config: [`Banner ${banner}`] })));
+    const connection = await open(endpointOf(await sshd({ config: [`Banner ${banner}`] })));
     expect(await connection.script('echo in')).toEqual({ code: 0, signal: null, stdout: 'in\n', stderr: '' });
   });
 });
@@ -368,7 +364,7 @@ describe('over a jump host', () => {
   afterAll(() => jump?.stop());
 
   it('the target is reached, and each server is verified against its own name', async () => {
-    const connection = await open(way(server), { jumps: [way(jump)] });
+    const connection = await open(endpointOf(server), { jumps: [endpointOf(jump)] });
     expect((await connection.script('echo "$SSH_CONNECTION"')).stdout).toMatch(new RegExp(` ${server.port}\n$`));
     expect(connection.hostKeys.map(({ knownHostsLine }) => `${knownHostsLine}\n`)).toEqual([
       jump.knownHosts,
@@ -378,7 +374,7 @@ describe('over a jump host', () => {
 
   it('and a second one, a target with another kind of user key is reached', async () => {
     const target = await sshd({ userKey: 'rsa', passphrase: 'open sesame', hostKeys: ['rsa'] });
-    const connection = await open(way(target), { jumps: [way(jump), way(server)] });
+    const connection = await open(endpointOf(target), { jumps: [endpointOf(jump), endpointOf(server)] });
     expect(connection.hostKeys.map(({ port }) => port)).toEqual([jump.port, server.port, target.port]);
     expect((await connection.script('cat; head -c 3000000 /dev/zero')).stdout).toHaveLength(3_000_000);
     const sftp = await connection.sftp();
@@ -389,17 +385,20 @@ describe('over a jump host', () => {
   it.each<[string, () => [Endpoint, Endpoint], () => RegExp]>([
     [
       'the key of the jump host is checked under its own name only',
-      () => [{ ...way(jump), knownHosts: server.knownHosts }, way(server)],
+      () => [{ ...endpointOf(jump), knownHosts: server.knownHosts }, endpointOf(server)],
       () => new RegExp(`^The host key of 127\\.0\\.0\\.1:${jump.port} is not in known_hosts`),
     ],
     [
       'the key of the target is checked under its own name only',
-      () => [way(jump), { ...way(server), knownHosts: jump.knownHosts }],
+      () => [endpointOf(jump), { ...endpointOf(server), knownHosts: jump.knownHosts }],
       () => new RegExp(`^The host key of 127\\.0\\.0\\.1:${server.port} is not in known_hosts`),
     ],
     [
       'the jump host may not show its own key as the target',
-      () => [way(jump), { ...way(jump), knownHosts: way(server).knownHosts.replace(`${server.port}`, `${jump.port}`) }],
+      () => [
+        endpointOf(jump),
+        { ...endpointOf(jump), knownHosts: endpointOf(server).knownHosts.replace(`${server.port}`, `${jump.port}`) },
+      ],
       () => new RegExp(`^The host key of 127\\.0\\.0\\.1:${jump.port} has changed`),
     ],
   ])('%s', async (_, servers, says) => {
@@ -410,21 +409,25 @@ describe('over a jump host', () => {
   });
 
   it('that refuses the login, the sentence names the jump host', async () => {
-    const error = await failure(connect(way(server), { jumps: [{ ...way(jump), privateKey: server.privateKey }] }));
+    const error = await failure(
+      connect(endpointOf(server), { jumps: [{ ...endpointOf(jump), privateKey: server.privateKey }] }),
+    );
     expect(error.what).toBe(`${jump.user}@127.0.0.1:${jump.port} did not accept the private key.`);
   });
 
   it('that is down, it is the jump host that was not reached', async () => {
-    const via = { ...way(jump), port: await freePort() };
-    const error = await failure(connect(way(server), { jumps: [via], attempts: 2 }));
+    const via = { ...endpointOf(jump), port: await freePort() };
+    const error = await failure(connect(endpointOf(server), { jumps: [via], attempts: 2 }));
     expect(error).toBeInstanceOf(Unreachable);
     expect(error.what).toBe(`Could not reach 127.0.0.1:${via.port}: connection refused.`);
   });
 
   it('that reaches nobody at the port, it is tried again, then said', async () => {
     const log: string[] = [];
-    const target = { ...way(server), port: await freePort() };
-    const error = await failure(connect(target, { jumps: [way(jump)], attempts: 2, log: (text) => log.push(text) }));
+    const target = { ...endpointOf(server), port: await freePort() };
+    const error = await failure(
+      connect(target, { jumps: [endpointOf(jump)], attempts: 2, log: (text) => log.push(text) }),
+    );
     expect(error).toBeInstanceOf(ForwardRefused);
     expect(error).toMatchObject({ reason: 2 });
     expect(error.what).toBe(
@@ -441,7 +444,9 @@ describe('over a jump host', () => {
   ])('that forbids forwarding %s, it is said at once', async (_, options) => {
     const log: string[] = [];
     const strict = await sshd(options);
-    const error = await failure(connect(way(server), { jumps: [way(strict)], log: (text) => log.push(text) }));
+    const error = await failure(
+      connect(endpointOf(server), { jumps: [endpointOf(strict)], log: (text) => log.push(text) }),
+    );
     expect(error).toBeInstanceOf(ForwardRefused);
     expect(error).toMatchObject({ reason: 1 });
     expect(error.what).toMatch(/ does not allow connections to 127\.0\.0\.1:\d+ to be forwarded\.$/);
@@ -451,7 +456,7 @@ describe('over a jump host', () => {
 
   it('the end of its link is the end of the connection, at once', async () => {
     const link = await proxy({ to: jump });
-    const connection = await open(way(server), { jumps: [way(jump, link)] });
+    const connection = await open(endpointOf(server), { jumps: [endpointOf(jump, link)] });
     const script = failure(connection.script('sleep 60'));
     await sleep(300);
     await link.cut();
@@ -463,7 +468,7 @@ describe('over a jump host', () => {
 
   it('closing ends both links', async () => {
     const [first, second] = await Promise.all([proxy({ to: jump }), proxy({ to: server })]);
-    const connection = await connect(way(server, second), { jumps: [way(jump, first)] });
+    const connection = await connect(endpointOf(server, second), { jumps: [endpointOf(jump, first)] });
     expect([first.counters.open, second.counters.open]).toEqual([1, 1]);
     connection.close();
     expect(await connection.closed).toBeUndefined();
@@ -473,7 +478,7 @@ describe('over a jump host', () => {
 
 describe('a server that cannot be reached', () => {
   it('on a closed port is tried again after growing pauses with chance in them, then said in one sentence', async () => {
-    const endpoint = { ...way(server), port: await freePort() };
+    const endpoint = { ...endpointOf(server), port: await freePort() };
     const logs: string[][] = await Promise.all(
       [1, 2].map(async () => {
         const log: string[] = [];
@@ -497,7 +502,7 @@ describe('a server that cannot be reached', () => {
     const link = await proxy({ to: server });
     await link.cut();
     const log: string[] = [];
-    const connecting = open(way(server, link), { log: (text) => log.push(text) });
+    const connecting = open(endpointOf(server, link), { log: (text) => log.push(text) });
     await expect.poll(() => log.length).toBeGreaterThan(0);
     await link.restore();
     expect((await (await connecting).script('echo in')).stdout).toBe('in\n');
@@ -506,13 +511,13 @@ describe('a server that cannot be reached', () => {
   it('by name is said with the name', async () => {
     // Too long for a name, so that no name server is needed to know it.
     const host = `${'x'.repeat(64)}.example`;
-    const error = await failure(connect({ ...way(server), host }, { attempts: 1 }));
+    const error = await failure(connect({ ...endpointOf(server), host }, { attempts: 1 }));
     expect(error).toBeInstanceOf(Unreachable);
     expect(error.what).toBe(`Could not reach ${host}:${server.port}: the name is not known.`);
   });
 
   it('because nobody takes the connection is given up in time', async () => {
-    const endpoint = { ...way(server), port: await deafPort() };
+    const endpoint = { ...endpointOf(server), port: await deafPort() };
     const [error, ms] = await clock(failure(connect(endpoint, { attempts: 1, connectTimeoutMs: 1000 })));
     expect(error).toBeInstanceOf(Unreachable);
     expect(error.what).toBe(`Could not reach 127.0.0.1:${endpoint.port}: no answer within 1 s.`);
@@ -524,7 +529,7 @@ describe('a server that cannot be reached', () => {
     link.blackhole();
     const log: string[] = [];
     const options = { attempts: 2, connectTimeoutMs: 1000, log: (text: string) => log.push(text) };
-    const [error, ms] = await clock(failure(connect(way(server, link), options)));
+    const [error, ms] = await clock(failure(connect(endpointOf(server, link), options)));
     expect(error).toBeInstanceOf(Unreachable);
     expect(error.what).toMatch(/^Could not reach 127\.0\.0\.1:\d+: .* in time\.$/);
     expect([log.length, link.counters.connections]).toEqual([1, 2]);
@@ -539,7 +544,7 @@ describe('a server that cannot be reached', () => {
     ['speaks HTTP', (socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')],
   ])('because what is there %s is tried again, then said in one sentence', async (_, behave) => {
     const log: string[] = [];
-    const endpoint = { ...way(server), port: await listener(behave) };
+    const endpoint = { ...endpointOf(server), port: await listener(behave) };
     const error = await failure(connect(endpoint, { attempts: 2, log: (text) => log.push(text) }));
     expect(error).toBeInstanceOf(Unreachable);
     expect(error.what).toMatch(/127\.0\.0\.1:\d+.*[^.]\.$/);
@@ -551,7 +556,7 @@ describe('an address', () => {
   const loopback = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
   it.runIf(loopback).each(['[::1]', '::1'])('of IPv6 may be written as %s', async (host) => {
     const both = await sshd({ config: ['ListenAddress ::1'] });
-    const endpoint = { ...way(both), host, knownHosts: both.knownHosts.replace('127.0.0.1', '::1') };
+    const endpoint = { ...endpointOf(both), host, knownHosts: both.knownHosts.replace('127.0.0.1', '::1') };
     const connection = await open(endpoint);
     expect(connection.hostKeys[0]?.knownHostsLine).toBe(endpoint.knownHosts.trim());
     expect((await connection.script('echo "$SSH_CONNECTION"')).stdout).toMatch(/^::1 /);
@@ -559,10 +564,10 @@ describe('an address', () => {
 
   it('has its round trip measured', async () => {
     const link = await proxy({ to: server, delayMs: 100 });
-    const { roundTripMs } = await open(way(server, link));
+    const { roundTripMs } = await open(endpointOf(server, link));
     expect(roundTripMs).toBeGreaterThanOrEqual(99);
     expect(roundTripMs).toBeLessThan(500);
-    expect((await open(way(server))).roundTripMs).toBeLessThan(100);
+    expect((await open(endpointOf(server))).roundTripMs).toBeLessThan(100);
   });
 });
 
@@ -570,26 +575,26 @@ describe('cancelling', () => {
   const late = new ExpectedError('The job was cancelled.', '', '');
 
   it.each<[string, () => Promise<Parameters<typeof connect>>]>([
-    ['while nobody takes the connection', async () => [{ ...way(server), port: await deafPort() }]],
+    ['while nobody takes the connection', async () => [{ ...endpointOf(server), port: await deafPort() }]],
     [
       'while the server says nothing',
       async () => {
         const link = await proxy({ to: server });
         link.blackhole();
-        return [way(server, link)];
+        return [endpointOf(server, link)];
       },
     ],
-    ['between two attempts', async () => [{ ...way(server), port: await freePort() }, { attempts: 100 }]],
+    ['between two attempts', async () => [{ ...endpointOf(server), port: await freePort() }, { attempts: 100 }]],
     [
       'while a jump host waits for the target',
-      async () => [{ ...way(server), port: await deafPort() }, { jumps: [way(server)] }],
+      async () => [{ ...endpointOf(server), port: await deafPort() }, { jumps: [endpointOf(server)] }],
     ],
     [
       'while the target behind a jump host says nothing',
       async () => {
         const link = await proxy({ to: server });
         link.blackhole();
-        return [way(server, link), { jumps: [way(server)] }];
+        return [endpointOf(server, link), { jumps: [endpointOf(server)] }];
       },
     ],
   ])('%s ends it at once', async (_, arrange) => {
@@ -610,14 +615,14 @@ describe('cancelling', () => {
 
   it('before it began reaches out to nobody', async () => {
     const before = visits(server);
-    const error = await failure(connect(way(server), { signal: AbortSignal.abort() }));
+    const error = await failure(connect(endpointOf(server), { signal: AbortSignal.abort() }));
     expect(error.what).toMatch(/ was cancelled\.$/);
     expect(visits(server)).toBe(before);
   });
 
   it('at any moment of a slow login ends it at once and leaves no connection open', async () => {
     const link = await proxy({ to: server, delayMs: 150 });
-    const endpoint = way(server, link);
+    const endpoint = endpointOf(server, link);
     const [first, whole] = await clock(connect(endpoint));
     first.close();
     const moments = Array.from({ length: 12 }, (_, index) => (whole * index) / 12);
@@ -644,7 +649,7 @@ describe('cancelling', () => {
     const link = await proxy({ to: server, delayMs: 300 });
     const before = server.log().length;
     const control = new AbortController();
-    const connecting = failure(connect(way(server, link), { signal: control.signal }));
+    const connecting = failure(connect(endpointOf(server, link), { signal: control.signal }));
     await expect.poll(() => server.log().slice(before), { interval: 10, timeout: 10_000 }).toContain('Accepted');
     await sleep(250); // the good news have arrived, and the answer to the first question has not
     link.blackhole();
@@ -657,7 +662,7 @@ describe('cancelling', () => {
 
   it('after the login leaves the connection open, since there may be something to undo', async () => {
     const control = new AbortController();
-    const connection = await open(way(server), { signal: control.signal });
+    const connection = await open(endpointOf(server), { signal: control.signal });
     control.abort();
     expect((await connection.script('echo still here')).stdout).toBe('still here\n');
   });
@@ -666,7 +671,7 @@ describe('cancelling', () => {
 describe('a script', () => {
   let connection: Connection;
   beforeAll(async () => {
-    connection = await connect(way(server));
+    connection = await connect(endpointOf(server));
   });
   afterAll(() => connection?.close());
 
@@ -781,7 +786,7 @@ describe('a script', () => {
     const home = join(folder, 'talking');
     await mkdir(home);
     await writeFile(join(home, '.bashrc'), 'echo Welcome; fortune() { :; }; printf "no newline here"; echo loud >&2\n');
-    const talking = await open(way(await sshd({ config: [`SetEnv HOME=${home}`] })));
+    const talking = await open(endpointOf(await sshd({ config: [`SetEnv HOME=${home}`] })));
     const result = await talking.script('echo "$1"; exit 5', { args: ['mine'] });
     expect(result).toEqual({ code: 5, signal: null, stdout: 'mine\n', stderr: 'loud\n' });
     const time = longSleep();
@@ -790,7 +795,7 @@ describe('a script', () => {
   });
 
   it('that the server replaces by a command of its own is no success', async () => {
-    const forced = await open(way(await sshd({ authorizedKeysOptions: 'command="echo backup done"' })));
+    const forced = await open(endpointOf(await sshd({ authorizedKeysOptions: 'command="echo backup done"' })));
     const error = await failure(forced.script('echo mine'));
     expect(error).toBeInstanceOf(ExpectedError);
     expect(error.what).toMatch(/^A script on \S+ did not run/);
@@ -800,7 +805,7 @@ describe('a script', () => {
 
 describe('a server with few sessions', () => {
   it('that are all in use says so', async () => {
-    const connection = await open(way(await sshd({ config: ['MaxSessions 1'] })));
+    const connection = await open(endpointOf(await sshd({ config: ['MaxSessions 1'] })));
     const cat = await connection.start('cat');
     for (const ask of [connection.script('true'), connection.start('true'), connection.sftp()]) {
       const error = await failure(ask);
@@ -814,7 +819,7 @@ describe('a server with few sessions', () => {
   });
 
   it('says when a script that takes too long could not be killed, for want of another one', async () => {
-    const connection = await open(way(await sshd({ config: ['MaxSessions 1'] })));
+    const connection = await open(endpointOf(await sshd({ config: ['MaxSessions 1'] })));
     const time = longSleep();
     const error = await failure(connection.script(`sleep ${time}; true`, { timeoutMs: 500 }));
     expect(error.message).toMatch(/ did not end within 0\.5 s and could not be killed\. It may still be running\. /);
@@ -822,7 +827,7 @@ describe('a server with few sessions', () => {
   });
 
   it('and none for SFTP says that', async () => {
-    const connection = await open(way(await sshd({ config: ['Subsystem sftp /nowhere/sftp-server'] })));
+    const connection = await open(endpointOf(await sshd({ config: ['Subsystem sftp /nowhere/sftp-server'] })));
     const error = await failure(connection.sftp());
     expect(error).toBeInstanceOf(ExpectedError);
     expect(error.what).toMatch(/^Starting SFTP on \S+ failed: .*127/);
@@ -833,7 +838,7 @@ it('a login shell that talks is named as what is in the way of SFTP', async () =
   const home = join(folder, 'greeting');
   await mkdir(home);
   await writeFile(join(home, '.bashrc'), 'echo Welcome\n');
-  const connection = await open(way(await sshd({ config: [`SetEnv HOME=${home}`] })));
+  const connection = await open(endpointOf(await sshd({ config: [`SetEnv HOME=${home}`] })));
   const error = await failure(connection.sftp());
   expect(error).toBeInstanceOf(ExpectedError);
   expect(error.what).toMatch(/^Starting SFTP on \S+ failed: /);
@@ -843,7 +848,7 @@ it('a login shell that talks is named as what is in the way of SFTP', async () =
 describe('a live command', () => {
   let connection: Connection;
   beforeAll(async () => {
-    connection = await connect(way(server));
+    connection = await connect(endpointOf(server));
   });
   afterAll(() => connection?.close());
 
@@ -864,7 +869,7 @@ describe('a live command', () => {
 
   it('loses no line, though several arrive at once while one is waited for', async () => {
     const link = await proxy({ to: server });
-    const shell = await open(way(server, link));
+    const shell = await open(endpointOf(server, link));
     const command = await shell.start('read -r go; sleep 0.3; for i in 1 2 3; do echo $i; sleep 0.1; done');
     const first = command.nextLine(10_000);
     const { up } = link.counters;
@@ -914,7 +919,7 @@ describe('a live command', () => {
 
 describe('a connection forwarded from the target', () => {
   it('carries bytes both ways', async () => {
-    const stream = await (await open(way(server))).forward('127.0.0.1', await echo());
+    const stream = await (await open(endpointOf(server))).forward('127.0.0.1', await echo());
     const sent = randomBytes(3_000_000);
     const received: Buffer[] = [];
     stream.on('data', (chunk: Buffer) => received.push(chunk));
@@ -946,7 +951,7 @@ describe('a connection forwarded from the target', () => {
       / does not allow connections to 127\.0\.0\.1:\d+ to be forwarded\.$/,
     ],
   ])('%s, with the reason of the server', async (_, target, options, reason, says) => {
-    const connection = await open(way(await sshd(options)));
+    const connection = await open(endpointOf(await sshd(options)));
     const error = await failure(connection.forward(...(await target())));
     expect(error).toBeInstanceOf(ForwardRefused);
     expect(error).toMatchObject({ reason });
@@ -976,7 +981,7 @@ describe('a lost link', () => {
     ['that only went silent is declared dead after three questions', (link) => link.blackhole(), 2500],
   ])('%s', async (_, lose, withinMs) => {
     const link = await proxy({ to: server });
-    const connection = await open(way(server, link), { keepaliveMs: 300 });
+    const connection = await open(endpointOf(server, link), { keepaliveMs: 300 });
     const { pending, exited, commands } = await waitForAll(connection);
     const start = performance.now();
     void lose(link);
@@ -1007,7 +1012,7 @@ describe('a lost link', () => {
 
   it('that is silent for less than three questions is not given up', async () => {
     const link = await proxy({ to: server });
-    const connection = await open(way(server, link), { keepaliveMs: 500 });
+    const connection = await open(endpointOf(server, link), { keepaliveMs: 500 });
     link.blackhole();
     await sleep(900);
     await link.restore();
@@ -1017,7 +1022,7 @@ describe('a lost link', () => {
 
   it('is told apart from a command that ended: what was said before counts, its end does not', async () => {
     const link = await proxy({ to: server });
-    const connection = await open(way(server, link));
+    const connection = await open(endpointOf(server, link));
     const command = await connection.start(`printf 'first\\nsecond\\n'; cat`);
     expect(await command.nextLine(5000)).toBe('first');
     await link.cut();
@@ -1027,7 +1032,7 @@ describe('a lost link', () => {
   });
 
   it('because the server ended the session says so', async () => {
-    const connection = await open(way(server));
+    const connection = await open(endpointOf(server));
     const error = await failure(connection.script('kill -9 $PPID; sleep 5'));
     expect(error).toBeInstanceOf(ConnectionLost);
     expect(await connection.closed).toBeInstanceOf(ConnectionLost);
@@ -1036,7 +1041,7 @@ describe('a lost link', () => {
 
 describe('closing a connection', () => {
   it('is no loss: `closed` resolves with nothing, and may be asked for before and after', async () => {
-    const connection = await connect(way(server));
+    const connection = await connect(endpointOf(server));
     const before = connection.closed;
     connection.close();
     connection.close();
@@ -1044,7 +1049,7 @@ describe('closing a connection', () => {
   });
 
   it('ends whatever waits, and refuses what comes later', async () => {
-    const connection = await connect(way(server));
+    const connection = await connect(endpointOf(server));
     const command = await connection.start('cat');
     const waiting = [failure(connection.script('sleep 60')), failure(command.nextLine(60_000))];
     await sleep(200);
@@ -1059,7 +1064,7 @@ describe('closing a connection', () => {
 
   it('to a server that went silent does not take long either', async () => {
     const link = await proxy({ to: server });
-    const connection = await connect(way(server, link));
+    const connection = await connect(endpointOf(server, link));
     link.blackhole();
     connection.close();
     const [error, ms] = await clock(connection.closed);
@@ -1070,7 +1075,7 @@ describe('closing a connection', () => {
   });
 
   it('leaves no process of its own on the target', async () => {
-    const connection = await connect(way(server));
+    const connection = await connect(endpointOf(server));
     const { stdout } = await connection.script('echo $PPID');
     const session = `/proc/${stdout.trim()}`;
     expect(existsSync(session)).toBe(true);

@@ -1,0 +1,31 @@
+import { interleave, type Part, type Settings } from '../measure.js';
+import { contender, ours } from './contenders.js';
+import type { Forges } from './forges.js';
+import { writeHistory } from './history.js';
+import { commitAt, withUnits } from './mixed.js';
+
+/** A pin far behind in a long history with merges: a yes must not need all of it. */
+export async function deep(settings: Settings, forges: Forges): Promise<Part> {
+  const [commits, behind] = settings.quick ? [5_000, 200] : [50_000, 2_000];
+  const repository = await forges.empty('deep');
+  await writeHistory(repository, { commits, files: 40, lines: 4 });
+  await forges.publish(repository, ['deep'], ['alm']);
+  const alone = { ...forges, remotes: forges.remotes.filter(({ name }) => name === 'alm') };
+  const pins = [{ path: 'deep', sha: await commitAt(repository, `main~${behind}`) }];
+  const samples = await interleave(settings, [contender(await ours(alone, pins, 'near'), alone, [true])]);
+  const megabytes = Math.max(...(samples.get('ours, bytes') ?? [])) / 1000;
+  return {
+    title: `A history of ${commits} commits with merges, the pin ${behind} behind`,
+    figures: withUnits(samples),
+    goals: [
+      { text: 'bytes of a yes', value: megabytes, unit: 'MB', limit: { atMost: 1 } },
+      {
+        text: 'right answers',
+        value: Math.min(...(samples.get('ours, right') ?? [])),
+        unit: '',
+        limit: { atLeast: 1 },
+      },
+    ],
+    notes: [`${behind} steps along the first parents: with what was merged meanwhile some more commits lie between.`],
+  };
+}

@@ -1,0 +1,86 @@
+// What the public repository of an action holds at a release, made from one commit of this repository: the same bytes each
+// time, on every machine.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './actions.mjs';
+
+/**
+ * Assembles `folder` from the checkout `source`, which is at `commit` and has its dependencies.
+ * @returns sha256 by path, of everything but the provenance itself
+ */
+export function assemble(source, action, commit, folder) {
+  const from = (path) => join(source, action, path);
+  mkdirSync(folder, { recursive: true });
+  run(process.execPath, [join(source, 'scripts/build.mjs'), '--only', action, '--out', join(folder, '.built')], source);
+  cpSync(join(folder, '.built', action, 'dist'), join(folder, 'dist'), { recursive: true });
+  rmSync(join(folder, '.built'), { recursive: true });
+  for (const path of ['action.yml', 'README.md', 'CHANGELOG.md', 'rules']) {
+    if (existsSync(from(path))) cpSync(from(path), join(folder, path), { recursive: true });
+  }
+  cpSync(join(source, 'LICENSE'), join(folder, 'LICENSE'));
+  writeFileSync(join(folder, 'sbom.cdx.json'), billOfMaterials(source, action, commit));
+  const files = Object.fromEntries(filesIn(folder).map((path) => [path, sha256(readFileSync(join(folder, path)))]));
+  const provenance = {
+    source: commit.hash,
+    lockFile: sha256(readFileSync(join(source, 'pnpm-lock.yaml'))),
+    bundle: files['dist/index.js'],
+    files,
+  };
+  writeFileSync(join(folder, 'provenance.json'), `${JSON.stringify(provenance, undefined, 2)}\n`);
+  return provenance;
+}
+
+/** Paths of all files, sorted. */
+export function filesIn(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(folder.length + 1))
+    .filter((path) => !path.startsWith('.git/') && path !== 'provenance.json')
+    .sort();
+}
+
+export function sha256(bytes) {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** What is bundled, as CycloneDX, by pnpm itself; without what differs from run to run: hour, number, order, mirror. */
+function billOfMaterials(source, action, commit) {
+  const { config } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
+  const { name } = JSON.parse(readFileSync(join(source, action, 'package.json'), 'utf8'));
+  const options = ['--filter', name, 'sbom', '--sbom-format', 'cyclonedx', '--sbom-spec-version', '1.6', '--prod'];
+  const text = run('npx', ['--yes', `pnpm@${config.pnpm}`, ...options, '--lockfile-only'], source);
+  const bom = JSON.parse(text);
+  delete bom.serialNumber;
+  bom.metadata.timestamp = commit.date;
+  const byName = (key) => (a, b) => (a[key] < b[key] ? -1 : 1);
+  bom.components.sort(byName('bom-ref'));
+  bom.dependencies?.sort(byName('ref'));
+  for (const { dependsOn } of bom.dependencies ?? []) dependsOn?.sort();
+  for (const component of bom.components) {
+    component.externalReferences = component.externalReferences?.filter(({ type }) => type !== 'distribution');
+  }
+  return `${JSON.stringify(bom, undefined, 2)}\n`;
+}
+
+/** Hash and date of a commit of a checkout. */
+export function commitOf(source, revision = 'HEAD') {
+  const [hash, date] = run('git', ['log', '-1', '--format=%H %cI', revision], source).trim().split(' ');
+  return { hash, date: new Date(date).toISOString() };
+}
+
+/** @returns stdout. @throws Error with what the program said */
+export function run(command, args, cwd = root, options = {}) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    ...options,
+  });
+  if (status !== 0)
+    throw new Error(
+      `${command} ${args[0] ?? ''} failed: ${(error?.message ?? stderr).trim().split('\n').slice(-5).join(' ')}`,
+    );
+  return stdout;
+}

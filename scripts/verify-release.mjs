@@ -1,0 +1,40 @@
+// npm run verify-release -- action-deploy 1.2.3 --remote URL
+// Builds a published release again from the commit it says it comes from, in a folder of its own, and compares every byte.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { root } from './actions.mjs';
+import { assemble, commitOf, filesIn, run, sha256 } from './publish-tree.mjs';
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { remote: { type: 'string' } } });
+const [action, version] = positionals;
+const folder = mkdtempSync(join(tmpdir(), 'gbo-verify-'));
+try {
+  verify();
+} catch (error) {
+  console.error(`Error: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function verify() {
+  if (!action || !version || !values.remote)
+    throw new Error('say which: npm run verify-release -- ACTION VERSION --remote URL');
+  const published = join(folder, 'published');
+  run('git', ['clone', '--quiet', '--depth=1', '--branch', `v${version}`, '--', values.remote, published]);
+  const { source } = JSON.parse(readFileSync(join(published, 'provenance.json'), 'utf8'));
+  if (!/^[0-9a-f]{40,64}$/.test(source)) throw new Error('its provenance names no commit');
+  const checkout = join(folder, 'source');
+  run('git', ['clone', '--quiet', '--no-checkout', '--shared', '--', root, checkout]);
+  run('git', ['checkout', '--quiet', '--detach', source], checkout);
+  run(process.execPath, [join(checkout, 'scripts/bootstrap.mjs'), '--no-bundles'], checkout);
+  const rebuilt = join(folder, 'rebuilt');
+  assemble(checkout, action, commitOf(checkout), rebuilt);
+  const paths = new Set([...filesIn(published), ...filesIn(rebuilt), 'provenance.json']);
+  const hash = (at, path) => (existsSync(join(at, path)) ? sha256(readFileSync(join(at, path))) : 'missing');
+  const differing = [...paths].filter((path) => hash(published, path) !== hash(rebuilt, path));
+  if (differing.length > 0) throw new Error(`v${version} is not what ${source} gives: ${differing.join(', ')}`);
+  console.log(`${action} v${version}: ${paths.size} files, each byte as ${source} gives it.`);
+}

@@ -1,0 +1,181 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { appendFileSync, chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'gbo-release-'));
+const checkout = join(folder, 'checkout');
+const action = 'action-submodule-sync';
+
+const git = (at: string, ...args: string[]) =>
+  execFileSync('git', ['-C', at, '-c', 'user.name=Acme', '-c', 'user.email=acme@example.com', ...args], {
+    encoding: 'utf8',
+  }).trim();
+
+function script(name: string, ...args: string[]): { code: number | null; out: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(checkout, 'scripts', name), ...args], {
+    cwd: checkout,
+    encoding: 'utf8',
+  });
+  return { code: status, out: stdout + stderr };
+}
+
+const release = (version: string, ...remotes: string[]) =>
+  script('release.mjs', action, version, ...remotes.flatMap((remote) => ['--remote', remote]));
+
+let count = 0;
+function remote(): string {
+  const path = join(folder, `remote-${count++}.git`);
+  execFileSync('git', ['init', '--quiet', '--bare', '--initial-branch=main', path]);
+  return path;
+}
+
+/** Commit by tag or branch, of a remote. */
+const refs = (path: string) =>
+  Object.fromEntries(
+    git(path, 'for-each-ref', '--format=%(refname:short) %(objectname)')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => line.split(' ') as [string, string]),
+  );
+
+/** As `npm test` leaves it when all is green. */
+const tested = () => writeFileSync(join(checkout, '.git', 'gbo-tested'), git(checkout, 'rev-parse', 'HEAD'));
+
+function version(next: string): void {
+  const path = join(checkout, action, 'package.json');
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/"version": "[^"]+"/, `"version": "${next}"`));
+  const changelog = join(checkout, action, 'CHANGELOG.md');
+  if (!readFileSync(changelog, 'utf8').includes(`\n## ${next}\n`))
+    appendFileSync(changelog, `\n## ${next}\n\n- More.\n`);
+  git(checkout, 'commit', '--quiet', '--allow-empty', '--all', '-m', next);
+  tested();
+}
+
+beforeAll(() => {
+  execFileSync('git', ['clone', '--quiet', '--no-hardlinks', root, checkout]);
+  execFileSync(process.execPath, [join(checkout, 'scripts/bootstrap.mjs'), '--no-bundles'], {
+    cwd: checkout,
+    stdio: 'pipe',
+  });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('a release', () => {
+  it.each<[string, () => string[], RegExp]>([
+    [
+      'of an action that is not there',
+      () => ['action-x', '1.0.0', '--remote', remote()],
+      /there is no action action-x\./,
+    ],
+    ['of a version that is none', () => [action, 'latest', '--remote', remote()], /"latest" is not a version/],
+    ['of another version than its own', () => [action, '9.9.9', '--remote', remote()], /package\.json says 1\.0\.0\./],
+    ['to nowhere', () => [action, '1.0.0'], /no --remote was named/],
+    ['of what was not tested', () => [action, '1.0.0', '--remote', remote()], /has not passed `npm test` here/],
+    [
+      'of changes that are not committed',
+      () => {
+        tested();
+        writeFileSync(join(checkout, 'stray'), '');
+        return [action, '1.0.0', '--remote', remote()];
+      },
+      /has changes that are not committed/,
+    ],
+  ])('%s is refused in one sentence', (_, args, says) => {
+    const { code, out } = script('release.mjs', ...args());
+    rmSync(join(checkout, 'stray'), { force: true });
+    expect([code, out.trim().split('\n').length]).toEqual([1, 1]);
+    expect(out).toMatch(says);
+    expect(out).toContain('Nothing was published');
+  });
+
+  it('is the same commit on every remote, with its tags, and holds what an action needs', () => {
+    tested();
+    const remotes = [remote(), remote()];
+    expect(release('1.0.0', ...remotes)).toMatchObject({ code: 0 });
+    const [first, second] = remotes.map(refs);
+    expect(second).toEqual(first);
+    expect(Object.keys(first ?? {}).sort()).toEqual(['main', 'v1', 'v1.0', 'v1.0.0']);
+    expect(new Set(Object.values(first ?? {})).size).toBe(1);
+    const files = git(remotes[0] ?? '', 'ls-tree', '-r', '--name-only', 'main').split('\n');
+    for (const path of [
+      'action.yml',
+      'dist/index.js',
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'sbom.cdx.json',
+      'provenance.json',
+    ])
+      expect(files).toContain(path);
+    expect(files.filter((path) => /^src|node_modules|test/.test(path))).toEqual([]);
+    const bom = JSON.parse(git(remotes[0] ?? '', 'show', 'main:sbom.cdx.json'));
+    expect(bom.components.map(({ name }: { name: string }) => name)).toContain('simple-git');
+    expect(git(remotes[0] ?? '', 'log', '-1', '--format=%b', 'main')).toContain(
+      `Source-Commit: ${git(checkout, 'rev-parse', 'HEAD')}`,
+    );
+  });
+
+  it('that one remote refuses names it, leaves neither half-moved, and is finished by the same command', () => {
+    const remotes = [remote(), remote()] as [string, string];
+    const hook = join(remotes[1], 'hooks', 'pre-receive');
+    writeFileSync(hook, '#!/bin/sh\necho not today >&2\nexit 1\n');
+    chmodSync(hook, 0o755);
+    const { code, out } = release('1.0.0', ...remotes);
+    expect(code).toBe(1);
+    expect(out).toContain(`${remotes[1]} did not take it`);
+    expect(out).toContain('1 of 2 remotes have v1.0.0');
+    expect(Object.keys(refs(remotes[0]))).toHaveLength(4);
+    expect(refs(remotes[1])).toEqual({});
+    rmSync(hook);
+    expect(release('1.0.0', ...remotes)).toMatchObject({ code: 0 });
+    expect(refs(remotes[1])).toEqual(refs(remotes[0]));
+  });
+
+  it('to a remote that is not there is known before any other has it', () => {
+    const there = remote();
+    const { code, out } = release('1.0.0', there, join(folder, 'nowhere.git'));
+    expect([code, refs(there)]).toEqual([1, {}]);
+    expect(out).toContain('nowhere.git');
+  });
+
+  it('moves v1 on, never back: a patch of an older line moves its own tags only', () => {
+    const to = remote();
+    const at: Record<string, string | undefined> = {};
+    for (const next of ['1.0.0', '1.1.0', '1.0.1']) {
+      version(next);
+      expect(release(next, to), next).toMatchObject({ code: 0 });
+      at[next] = refs(to)[`v${next}`];
+    }
+    expect(refs(to)).toMatchObject({
+      main: at['1.1.0'],
+      v1: at['1.1.0'],
+      'v1.0': at['1.0.1'],
+      'v1.1': at['1.1.0'],
+    });
+  });
+});
+
+describe('verify-release', () => {
+  const verify = (from: string) => script('verify-release.mjs', action, '1.0.1', '--remote', from);
+
+  it('says yes to what was released, and finds a single changed byte', () => {
+    const to = remote();
+    expect(release('1.0.1', to)).toMatchObject({ code: 0 });
+    expect(verify(to)).toMatchObject({ code: 0, out: expect.stringMatching(/each byte as [0-9a-f]{40} gives it/) });
+    const copy = join(folder, 'copy');
+    execFileSync('git', ['clone', '--quiet', to, copy]);
+    const bundle = readFileSync(join(copy, 'dist/index.js'));
+    bundle[bundle.length >> 1] = (bundle[bundle.length >> 1] ?? 0) ^ 1;
+    writeFileSync(join(copy, 'dist/index.js'), bundle);
+    git(copy, 'commit', '--quiet', '--all', '-m', 'x');
+    git(copy, 'push', '--quiet', '--force', 'origin', 'HEAD:refs/tags/v1.0.1');
+    const { code, out } = verify(to);
+    expect(code).toBe(1);
+    expect(out).toMatch(/v1\.0\.1 is not what [0-9a-f]{40} gives: dist\/index\.js$/m);
+    expect(existsSync(join(folder, 'checkout', 'published'))).toBe(false);
+  });
+});
