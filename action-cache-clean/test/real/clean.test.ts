@@ -242,6 +242,18 @@ describe('who is at work', () => {
     },
   );
 
+  test('a cargo that has ended and that nobody waits for keeps nothing', async () => {
+    const dead = join(world.root, 'dead/cargo');
+    await mkdir(join(dead, '..'), { recursive: true });
+    await execute('cp', ['/bin/true', dead]);
+    const parent = spawn('bash', ['-c', `${dead} & exec sleep 60`], { stdio: 'ignore' });
+    await sleep(500);
+    const done = await world.clean({ ...none, protect: 'none', 'max-size': 'registry = 0', wait: '0s' });
+    parent.kill();
+    expect(stayed(done)).toEqual({});
+    expect(crates().archives).toEqual([]);
+  });
+
   test('a target that cargo locks stays, and the one beside it goes', async () => {
     const beside = join(world.root, 'beside');
     await copy(target, beside);
