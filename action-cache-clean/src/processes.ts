@@ -50,19 +50,22 @@ export function processes(): Process[] {
     return false;
   };
   return [...known]
-    .filter(([pid, status]) => !status?.kernel && !isOurs(pid))
+    .filter(([pid, status]) => !status?.idle && !isOurs(pid))
     .map(([pid]) => ({ pid, exe: link(`/proc/${pid}/exe`), cwd: link(`/proc/${pid}/cwd`) }));
 }
 
 /** PF_KTHREAD of Linux: a thread of the kernel, which uses no file. Asking for its program would take long to fail. */
 const KERNEL = 0x00200000;
 
-/** proc(5): the name before it may hold anything, brackets too. */
-function statusOf(pid: string): { parent: number; kernel: boolean } | undefined {
+/**
+ * proc(5): the name before it may hold anything, brackets too. `idle`: uses nothing, for it is the kernel's, or has ended and
+ * nobody waits for it, as in a container without an init; such a one looks like somebody else's.
+ */
+function statusOf(pid: string): { parent: number; idle: boolean } | undefined {
   const stat = text(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { parent: Number(fields[1]), kernel: (Number(fields[6]) & KERNEL) !== 0 };
+  return { parent: Number(fields[1]), idle: fields[0] === 'Z' || (Number(fields[6]) & KERNEL) !== 0 };
 }
 
 function variables(pid: number): Map<string, string> | undefined {

@@ -242,6 +242,18 @@ describe('who is at work', () => {
     },
   );
 
+  test('a cargo that has ended and that nobody waits for keeps nothing', async () => {
+    const dead = join(world.root, 'dead/cargo');
+    await mkdir(join(dead, '..'), { recursive: true });
+    await execute('cp', ['/bin/true', dead]);
+    const parent = spawn('bash', ['-c', `${dead} & exec sleep 60`], { stdio: 'ignore' });
+    await sleep(500);
+    const done = await world.clean({ ...none, protect: 'none', 'max-size': 'registry = 0', wait: '0s' });
+    parent.kill();
+    expect(stayed(done)).toEqual({});
+    expect(crates().archives).toEqual([]);
+  });
+
   test('a target that cargo locks stays, and the one beside it goes', async () => {
     const beside = join(world.root, 'beside');
     await copy(target, beside);
@@ -313,7 +325,8 @@ describe.each(versions)('$version', (sccache) => {
     });
 
   test('its hit rate is told, its entries go, its server works on, and none is started that was not there', async () => {
-    const env = await sccacheEnv(sccache, cache());
+    // Spelt in a way of its own, as people do.
+    const env = await sccacheEnv(sccache, `${cache()}//`);
     const through = { ...world.env, ...env };
     const rebuild = async () => {
       await rm(target, { recursive: true });
@@ -345,6 +358,27 @@ describe.each(versions)('$version', (sccache) => {
     expect(without.report?.result).toBe('cleaned');
     expect(without.report?.sccache).toBeUndefined();
     expect(serverOf(env.SCCACHE_SERVER_PORT ?? '')).toBeUndefined();
+  });
+
+  test('its server, started by a job that is dead, does not keep the folder of that job', async () => {
+    const runner = join(world.root, 'runner');
+    const job = join(runner, 'dead0000/hostexecutor');
+    await mkdir(job, { recursive: true });
+    const env = await sccacheEnv(sccache, cache());
+    const through = { ...world.env, ...env };
+    await run(sccache.path, ['--start-server'], job, { ...through, GITHUB_WORKSPACE: job });
+    try {
+      const inputs = { 'sccache-dir': 'none', 'runner-dir': runner };
+      const { code } = await world.clean(inputs, { later: '+2d' });
+      expect(code).toBe(0);
+      expect(readdirSync(runner)).toEqual([]);
+      const server = serverOf(env.SCCACHE_SERVER_PORT ?? '') ?? '';
+      expect(variablesOf(server)).toContain('SCCACHE_START_SERVER=1');
+      expect(variablesOf(server).filter((pair) => pair.includes(job))).toEqual([]);
+    } finally {
+      await run(sccache.path, ['--stop-server'], '/', through);
+      await rm(runner, { recursive: true, force: true });
+    }
   });
 });
 
