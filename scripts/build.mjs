@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { transform } from 'esbuild';
 import { actions, root } from './actions.mjs';
 
 const ncc = createRequire(import.meta.url)('@vercel/ncc');
@@ -26,7 +27,9 @@ for (const { name, folder } of actions()) {
   const { code, assets } = await bundle(join(folder, 'src', 'main.ts'));
   rmSync(dist, { recursive: true, force: true });
   write(join(dist, 'index.js'), code);
-  for (const [path, { source }] of Object.entries(assets)) if (!unwanted.test(path)) write(join(dist, path), source);
+  for (const [path, { source }] of Object.entries(assets)) {
+    if (!unwanted.test(path)) write(join(dist, path), path.endsWith('.js') ? await minified(source) : source);
+  }
   if (!values.out) writeFileSync(stamp, sources);
 }
 
@@ -44,6 +47,11 @@ async function bundle(file) {
     console.error(error.message);
     process.exit(1);
   }
+}
+
+/** Ncc minifies the first file only; the rooms are in the others. */
+async function minified(source) {
+  return (await transform(source.toString(), { minify: true, target: 'node20', legalComments: 'none' })).code;
 }
 
 function write(path, content) {
