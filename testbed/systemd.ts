@@ -29,6 +29,7 @@ const packageOf = {
   objcopy: 'binutils',
   strip: 'binutils',
   iptables: 'iptables',
+  ufw: 'ufw',
 } as const;
 export type Tool = keyof typeof packageOf;
 
