@@ -35,6 +35,7 @@ const packageOf = {
   cc: 'gcc libc6-dev',
   iptables: 'iptables',
   caddy: 'caddy',
+  ufw: 'ufw',
 } as const;
 export type Tool = keyof typeof packageOf;
 

@@ -5,6 +5,8 @@ import { builtIn, type IpFamily, isTarget, type Match, type Operation, passesOn,
 interface Placed {
   spec: RuleSpec;
   path: string;
+  /** Whether it is there depends on what else is on the machine. */
+  perhaps?: boolean;
 }
 
 interface Chain {
@@ -130,7 +132,14 @@ export class Firewall {
         if (chain?.counts)
           for (const { signature } of operation.rules)
             chain.counts.set(signature, (chain.counts.get(signature) ?? 0) + 1);
-        const added = operation.rules.map((spec) => ({ spec, path }));
+        // Behind the end: refused on a machine without other rules, and somewhere among them on one that has some.
+        const beyond = operation.kind === 'insert' && (operation.number ?? 1) > rules.length + 1;
+        const perhaps: Match = { kind: 'unknown', name: 'whether there are so many rules', negate: false };
+        const added = operation.rules.map((spec) => ({
+          spec: beyond ? { ...spec, matches: [...spec.matches, perhaps] } : spec,
+          path,
+          perhaps: beyond,
+        }));
         this.#rules += added.length;
         this.#work += added.length;
         if (operation.kind === 'append') rules.push(...added);
@@ -139,7 +148,7 @@ export class Firewall {
           rules.splice((operation.number ?? 1) - 1, 0, ...(operation.number ? added : added.reverse()));
         }
         if (this.#rules > mostRules || this.#work > mostWork) this.overflown = { path, at: operation.at };
-        return true;
+        return !beyond;
       }
       case 'replace': {
         const index = (operation.number ?? 0) - 1;
@@ -161,8 +170,10 @@ export class Firewall {
         if (this.#work > mostWork) this.overflown = { path, at: operation.at };
         return true;
       }
-      case 'check':
-        return find(operation.rules[0]) >= 0;
+      case 'check': {
+        const found = chain?.rules[find(operation.rules[0])];
+        return found?.perhaps ? undefined : found !== undefined;
+      }
       case 'declare':
       case 'policy':
         make();

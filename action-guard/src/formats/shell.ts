@@ -278,6 +278,9 @@ class Lexer {
 /** Of what variables hold, as far as it is followed. A word of the script itself may be longer. */
 const longest = 1 << 16;
 
+/** Commands of one script: more than anybody writes. */
+const mostCommands = 50_000;
+
 /** Nesting of commands that it follows; people need three or four. */
 const deepest = 64;
 
@@ -285,6 +288,7 @@ class Parser {
   readonly #lexer: Lexer;
   #token: Token;
   #depth = 0;
+  #commands = 0;
 
   constructor(text: string) {
     this.#lexer = new Lexer(text);
@@ -514,6 +518,7 @@ class Parser {
   #simple(): Command {
     const command: SimpleCommand = { kind: 'simple', at: this.#token.at, assignments: [], words: [] };
     const start = this.#token.at;
+    if (++this.#commands > mostCommands) throw new Unreadable(start, 'there are more commands than are followed');
     for (;;) {
       if (this.#redirection(command)) continue;
       if (this.#kind() !== 'word') break;

@@ -330,4 +330,9 @@ export const bad: Sample<IptOptions>[] = [
     },
     finds: [{ at: 'rules.v4:3:1', says: /REDIRECT sends it elsewhere/, status: 'unknown' }],
   },
+  {
+    name: 'a number behind what the script itself has put there',
+    files: script('iptables -I INPUT 4 -p tcp --dport 6379 -j DROP'),
+    finds: [{ at: 'firewall.sh:2:1', says: /whether there are so many rules/, status: 'unknown' }],
+  },
 ];

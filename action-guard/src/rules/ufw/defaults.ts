@@ -1,4 +1,5 @@
 import { type Argument, followShell, parseShell } from '../../formats/shell.js';
+import { isVariable } from '../../formats/unit.js';
 
 /** What is known of a variable of /etc/default/ufw, in one of its two readings. */
 export interface Setting {
@@ -19,8 +20,12 @@ export interface ShReading {
 
 const harmless = new Set(['export', 'readonly', ':', 'true', 'unset', '[', 'test', 'echo', 'printf']);
 
-/** What sh makes of it: ufw-init sources the file at boot. Nothing is run. */
-export function readBySh(text: string, name: string): ShReading {
+/**
+ * What sh makes of it: ufw-init sources the file at boot. Nothing is run.
+ *
+ * @param fixed names that a file before made readonly; added to
+ */
+export function readBySh(text: string, name: string, fixed = new Set<string>()): ShReading {
   const script = parseShell(text);
   const setting: Setting = { value: undefined, at: 0, unknown: false };
   let failure: ShReading['failure'];
@@ -28,6 +33,8 @@ export function readBySh(text: string, name: string): ShReading {
   if (script.problem) failure = { at: script.problem.at, kind: 'syntax', message: script.problem.message };
   followShell(script, {
     assignment: (variable, value: Argument) => {
+      if (fixed.has(variable))
+        failure ??= { at: value.at, kind: 'syntax', message: `${variable} was made readonly before` };
       if (variable !== name) return;
       setting.value = value.text;
       setting.unknown = value.unknown === true;
@@ -36,6 +43,14 @@ export function readBySh(text: string, name: string): ShReading {
     command: (argv, command) => {
       const [first, second] = argv;
       if (!first) return true;
+      if (['export', 'readonly'].includes(first.text)) {
+        for (const { text: word, at, unknown } of argv.slice(1)) {
+          const variable = word.split('=', 1)[0] as string;
+          if (unknown || word.startsWith('-')) continue;
+          if (!isVariable(variable)) failure ??= { at, kind: 'syntax', message: 'this is no name of a variable' };
+          else if (first.text === 'readonly') fixed.add(variable);
+        }
+      }
       if (first.text === 'unset' && argv.some((each) => each.text === name)) {
         setting.value = undefined;
         setting.at = command.at;

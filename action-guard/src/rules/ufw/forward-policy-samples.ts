@@ -80,4 +80,9 @@ export const bad: Sample<UfwOptions>[] = [
     files: defaults('DEFAULT_FORWARD_POLICY="ACCEPT'),
     finds: at(4, 14, /cannot read this file/),
   },
+  {
+    name: 'it is readonly, and set again',
+    files: defaults('readonly DEFAULT_FORWARD_POLICY="DROP"', 'DEFAULT_FORWARD_POLICY="ACCEPT"'),
+    finds: at(4, 24, /was made readonly/),
+  },
 ];

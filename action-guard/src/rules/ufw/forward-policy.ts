@@ -43,7 +43,8 @@ function check({ head, options }: Look<UfwOptions>): Finding[] {
 }
 
 function judge(file: SourceFile, conf: SourceFile | undefined): Finding[] {
-  const sh = merged(file, conf, (text) => readBySh(text, name));
+  const fixed = new Set<string>();
+  const sh = merged(file, conf, (text) => readBySh(text, name, fixed));
   const place = (source: SourceFile, at: number) => ({ path: source.path, ...new Lines(source.text).at(at) });
   for (const { source, reading } of sh.readings) {
     const { failure } = reading;
