@@ -5,12 +5,12 @@ import {
   isNode,
   isScalar,
   isSeq,
-  LineCounter,
   type Node,
   type Pair,
   parseAllDocuments,
   visit,
 } from 'yaml';
+import { Lines } from '../lines.js';
 import type { Position } from '../rule.js';
 
 /** Larger files are no configuration; the parser takes a second for some megabytes. */
@@ -31,11 +31,9 @@ export interface YamlFile {
 
 /** Never throws. Keys that come twice are errors here: the parser's own check takes time by the square of them. */
 export function readYaml(path: string, text: string): YamlFile {
-  const counter = new LineCounter();
-  const offset = (at: number): Position => {
-    const { line, col } = counter.linePos(Math.max(0, Math.min(at, text.length)));
-    return { path, line: Math.max(line, 1), column: Math.max(col, 1) };
-  };
+  // The parser's own LineCounter misses line ends in what it does not understand.
+  const lines = new Lines(text);
+  const offset = (at: number): Position => ({ path, ...lines.at(Math.max(0, Math.min(at, text.length))) });
   const file: YamlFile = {
     path,
     documents: [],
@@ -51,7 +49,6 @@ export function readYaml(path: string, text: string): YamlFile {
   if (nesting(text) > DEEPEST) return refuse('it is nested too deeply');
   try {
     const parsed = parseAllDocuments(text, {
-      lineCounter: counter,
       keepSourceTokens: false,
       strict: true,
       uniqueKeys: false,
