@@ -74,7 +74,7 @@ export function judge(of: Case): Judgement {
         continue;
       }
       const given = rule.fileByFile && of.changed ? onlyChanged(of, of.changed) : of;
-      const files = countMatching(given.head, rule.files(options));
+      const files = given.head.select(rule.files(options)).length;
       const own = apply(given, rule, options, severity);
       findings.push(...own);
       rules.push({ id: rule.id, severity, status: statusOf(own, files), files });
@@ -92,10 +92,6 @@ export function judge(of: Case): Judgement {
 function onlyChanged(of: Case, changed: ReadonlySet<string>): Case {
   const isChanged = (path: string) => changed.has(path);
   return { ...of, head: part(of.head, isChanged), base: of.base && part(of.base, isChanged) };
-}
-
-function countMatching(tree: Tree, globs: string[]): number {
-  return tree.paths.filter(matcher(globs)).length;
 }
 
 function apply(of: Case, rule: Rule, options: unknown, severity: Severity): Judged[] {
