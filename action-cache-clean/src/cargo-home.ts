@@ -107,7 +107,7 @@ function gitItems(home: Home): Item[] {
     const checkouts = foldersIn(join(root, 'git/checkouts', database)).flatMap((commit) =>
       checkout(home, database, commit, stat === undefined),
     );
-    if (!stat) return checkouts;
+    if (!stat?.isDirectory()) return checkouts;
     const fetched = statOf(join(root, 'git/db', database, 'FETCH_HEAD'))?.mtimeMs;
     const repository: Item = {
       place: home.place,

@@ -54,7 +54,9 @@ export function writeState(dir: string, state: State): string | undefined {
   const temporary = `${file(dir)}.new`;
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    writeFileSync(temporary, `${JSON.stringify(kept)}\n`, { mode: 0o600 });
+    // Made anew: written through, a link in its place would lead elsewhere.
+    rmSync(temporary, { force: true });
+    writeFileSync(temporary, `${JSON.stringify(kept)}\n`, { mode: 0o600, flag: 'wx' });
     renameSync(temporary, file(dir));
     return undefined;
   } catch (error) {

@@ -74,6 +74,12 @@ class Survey {
       this.#env.SCCACHE_DIR || join(this.#env.XDG_CACHE_HOME || '~/.cache', 'sccache'),
     );
     const runner = this.#folder('runner-dir', runnerDir, '~/.cache/act');
+    if (runner && runner === this.#facts.workspace)
+      throw new ExpectedError(
+        `runner-dir ${runner} is this job's workspace.`,
+        'Nothing was touched.',
+        'Name the folder in which the runner makes those of its jobs.',
+      );
     const caches = [home, sccache, runner].filter((path): path is string => path !== undefined);
     const targets = await this.#targets(caches);
     const keep = await this.#keepSet(targets, runner);

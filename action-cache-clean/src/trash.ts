@@ -37,7 +37,8 @@ export class Trash {
   #begin(path: string): boolean {
     try {
       const own = join(this.#folder, this.#run);
-      mkdirSync(own, { recursive: true, mode: 0o700 });
+      // One by one: of a disk that is read-only, mkdir -p says that nothing is there.
+      for (const each of [this.#folder, own]) if (!statOf(each)?.isDirectory()) mkdirSync(each, { mode: 0o700 });
       this.#own = own;
       return false;
     } catch (error) {

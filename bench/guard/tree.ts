@@ -119,7 +119,7 @@ export async function tree(settings: Settings): Promise<Part> {
   }
 }
 
-export function* filesOf(count: number): Generator<readonly [string, string]> {
+function* filesOf(count: number): Generator<readonly [string, string]> {
   let made = 0;
   const one = (path: string, text: string) => {
     made++;

@@ -158,6 +158,8 @@ class Reader {
   readonly #plugins: Set<string>;
   #failed = false;
   readonly #said = new Set<string>();
+  /** Addresses with a variable as they stand in the file: the same twice is the same on every server. */
+  readonly #raw = new Map<CaddySite, string>();
 
   constructor(tree: Tree, path: string, options: CaddyOptions) {
     this.#plugins = new Set(options.plugins);
@@ -351,7 +353,9 @@ class Reader {
     const sites = block.keys.flatMap((key): CaddySite[] => {
       const { error, ...site } = parseAddress(key.text);
       if (error && !key.variable) this.#fail(key, `${key.text} is no address: ${error}.`);
-      return [{ ...site, at: at(key), variable: key.variable }];
+      const read: CaddySite = { ...site, at: at(key), variable: key.variable };
+      if (key.variable) this.#raw.set(read, key.source.lines.text.slice(key.start, key.end));
+      return [read];
     });
     const names = sites.map(({ address }) => address);
     const entry: CaddyBlock = {
@@ -514,7 +518,10 @@ class Reader {
       const binds = block.bind.length > 0 ? block.bind.slice(0, 5) : [''];
       const plain = block.sites.every((site) => site.scheme === 'http');
       for (const site of block.sites) {
-        if (site.variable) continue;
+        if (site.variable) {
+          this.#twice(keys, ` ${this.#raw.get(site)}`, block, site);
+          continue;
+        }
         const port = site.port || (site.scheme === 'http' ? httpPort : httpsPort);
         if ((site.scheme === 'http' && port === httpsPort) || (site.scheme === 'https' && port === httpPort))
           this.#failAt(
@@ -524,15 +531,7 @@ class Reader {
           );
         for (const bind of binds) {
           const listener = `${bind}:${port}`;
-          const other = keys.get(`${listener} ${site.address}`);
-          if (other && other.block !== block) {
-            const { line, path } = other.site.at;
-            this.#failAt(
-              site.at,
-              `${site.address} is defined a second time; the first is in ${path}, line ${line}.`,
-              'Join the two or take one out.',
-            );
-          } else keys.set(`${listener} ${site.address}`, { block, site });
+          this.#twice(keys, `${listener} ${site.address}`, block, site);
           const seen = schemes.get(listener) ?? {};
           if (site.scheme === 'http' || site.port === httpPort) seen.http ??= site;
           else if (site.scheme === 'https' || site.port === httpsPort) seen.https ??= site;
@@ -551,6 +550,25 @@ class Reader {
           `${http.address} is plain HTTP on a port that also has HTTPS.`,
           'Give one of them another port.',
         );
+  }
+
+  #twice(
+    keys: Map<string, { block: CaddyBlock; site: CaddySite }>,
+    name: string,
+    block: CaddyBlock,
+    site: CaddySite,
+  ): void {
+    const other = keys.get(name);
+    if (!other || other.block === block) {
+      keys.set(name, { block, site });
+      return;
+    }
+    const { line, path } = other.site.at;
+    this.#failAt(
+      site.at,
+      `${site.address} is defined a second time; the first is in ${path}, line ${line}.`,
+      'Join the two or take one out.',
+    );
   }
 
   #failAt(position: Position, message: string, todo?: string): void {

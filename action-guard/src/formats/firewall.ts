@@ -11,6 +11,8 @@ interface Chain {
   name: string;
   policy?: { verdict: string; at: number; path: string };
   rules: Placed[];
+  /** How often a rule is in it, by signature. */
+  counts?: Map<string, number>;
 }
 
 /** Who decided about a packet. */
@@ -53,6 +55,8 @@ interface Packet {
 
 /** More rules than anybody has; above it, nothing is claimed. */
 const mostRules = 20_000;
+/** Steps in long lists; above it, nothing is claimed, either. */
+const mostWork = 1e7;
 const loopbacks: Readonly<Record<IpFamily, Address>> = { 4: [127, 0, 0, 1], 6: [...new Array<number>(15).fill(0), 1] };
 
 /** The tables of one machine for one IP version, as a sequence of commands makes them. */
@@ -104,13 +108,28 @@ export class Firewall {
     };
     const find = (spec: RuleSpec | undefined): number => {
       const rules = chain?.rules ?? [];
+      if (!spec || !chain) return -1;
+      // Most of what is asked for is not there, and the list may be long.
+      if (rules.length > 64) {
+        if (!chain.counts) {
+          chain.counts = new Map();
+          this.#work += rules.length;
+          for (const each of rules)
+            chain.counts.set(each.spec.signature, (chain.counts.get(each.spec.signature) ?? 0) + 1);
+        }
+        if (!chain.counts.get(spec.signature)) return -1;
+      }
       this.#work += rules.length;
+      if (this.#work > mostWork) this.overflown = { path, at: operation.at };
       return spec ? rules.findIndex((each) => each.spec.signature === spec.signature) : -1;
     };
     switch (operation.kind) {
       case 'append':
       case 'insert': {
         const rules = make().rules;
+        if (chain?.counts)
+          for (const { signature } of operation.rules)
+            chain.counts.set(signature, (chain.counts.get(signature) ?? 0) + 1);
         const added = operation.rules.map((spec) => ({ spec, path }));
         this.#rules += added.length;
         this.#work += added.length;
@@ -119,7 +138,7 @@ export class Firewall {
           this.#work += rules.length >> 4;
           rules.splice((operation.number ?? 1) - 1, 0, ...(operation.number ? added : added.reverse()));
         }
-        if (this.#rules > mostRules || this.#work > 3e7) this.overflown = { path, at: operation.at };
+        if (this.#rules > mostRules || this.#work > mostWork) this.overflown = { path, at: operation.at };
         return true;
       }
       case 'replace': {
@@ -127,26 +146,34 @@ export class Firewall {
         const [spec] = operation.rules;
         if (!chain?.rules[index] || !spec) return false;
         chain.rules[index] = { spec, path };
+        chain.counts = undefined;
         return true;
       }
       case 'delete': {
         const index = operation.number !== undefined ? operation.number - 1 : find(operation.rules[0]);
         if (!chain || index < 0 || index >= chain.rules.length) return false;
-        chain.rules.splice(index, operation.number !== undefined ? 1 : Math.max(1, operation.rules.length));
-        if (this.#work > 3e7) this.overflown = { path, at: operation.at };
+        this.#work += chain.rules.length >> 4;
+        const taken = chain.rules.splice(
+          index,
+          operation.number !== undefined ? 1 : Math.max(1, operation.rules.length),
+        );
+        for (const { spec } of taken) chain.counts?.set(spec.signature, (chain.counts.get(spec.signature) ?? 1) - 1);
+        if (this.#work > mostWork) this.overflown = { path, at: operation.at };
         return true;
       }
       case 'check':
         return find(operation.rules[0]) >= 0;
       case 'declare':
       case 'policy':
-        if (operation.kind === 'declare' && chain && chain.policy === undefined && !operation.policy) chain.rules = [];
         make();
         if (chain && operation.policy && operation.policy !== '-' && builtIn[operation.table]?.includes(name))
           chain.policy = { verdict: operation.policy, at: operation.at, path };
         return true;
       case 'flush':
-        if (chain) chain.rules = [];
+        if (chain) {
+          chain.rules = [];
+          chain.counts = undefined;
+        }
         return true;
       case 'new':
         if (chain) return false;
@@ -171,7 +198,10 @@ export class Firewall {
     switch (operation.kind) {
       case 'flush':
         if (operation.unknown) return undefined;
-        for (const chain of chains.values()) chain.rules = [];
+        for (const chain of chains.values()) {
+          chain.rules = [];
+          chain.counts = undefined;
+        }
         return true;
       case 'remove':
         if (operation.unknown) return undefined;
@@ -186,6 +216,7 @@ export class Firewall {
             matches: [...spec.matches, { kind: 'unknown', name: 'a variable', negate: false }],
           };
           for (const chain of chains.values()) {
+            chain.counts = undefined;
             if (++this.#rules > mostRules) this.overflown = { path, at: operation.at };
             else if (operation.kind === 'append') chain.rules.push({ spec: perhaps, path });
             else chain.rules.unshift({ spec: perhaps, path });
@@ -358,7 +389,7 @@ export class Firewall {
       const chains = this.#tables.get(table);
       const chain = chains?.get(name);
       if (!chains || !chain) continue;
-      const walk = new Walk(table, name, chains);
+      const walk = new Walk(table, name, chains, 20_000 + 2 * this.#rules);
       const result = walk.run(chain, packet);
       if (result.verdict === 'drop' && table !== 'nat') {
         const otherwise = walk.perhaps.find(({ verdict }) => verdict !== 'drop');
@@ -389,9 +420,11 @@ class Walk {
   readonly #table: string;
   readonly #base: string;
   readonly #chains: Map<string, Chain>;
-  #steps = 200_000;
+  /** Rules it looks at: each one once or twice in tables that people write. */
+  #steps: number;
 
-  constructor(table: string, base: string, chains: Map<string, Chain>) {
+  constructor(table: string, base: string, chains: Map<string, Chain>, steps: number) {
+    this.#steps = steps;
     this.#table = table;
     this.#base = base;
     this.#chains = chains;

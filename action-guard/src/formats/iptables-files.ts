@@ -76,6 +76,11 @@ export function splitRestoreLine(line: string, at: number): { words: Argument[];
   return { words, open };
 }
 
+/** Commands of one script that are followed, in all its worlds together. */
+const mostCommands = 10_000;
+/** More mistakes in one file have one cause. */
+const mostProblems = 500;
+
 /** What a file of rules does, step by step, with what is wrong in it. */
 export interface Reading {
   operations: Operation[];
@@ -91,6 +96,8 @@ export function readRestore(text: string, family: IpFamily, table?: string, offs
   let returns = false;
   if (table) operations.push(clearing(table, offset));
   for (const { line: whole, at: start } of linesOf(text)) {
+    // A file of nothing but mistakes is none of iptables.
+    if (problems.length > mostProblems) return { operations, problems };
     const at = offset + start;
     let line = whole;
     if (line.endsWith('\r')) {
@@ -236,7 +243,13 @@ export function load(
     }
     if (operation.family && operation.family !== firewall.family) continue;
     const { chain, table } = operation;
-    if (strict && chain !== undefined && !operation.unknown && Object.hasOwn(builtIn, table)) {
+    if (
+      strict &&
+      strict.problems.length < 2 * mostProblems &&
+      chain !== undefined &&
+      !operation.unknown &&
+      Object.hasOwn(builtIn, table)
+    ) {
       const fail = (at: number, message: string, todo?: string) =>
         strict.problems.push({ at, status: 'fail', message, todo });
       const there = firewall.has(table, chain) || strict.known?.(chain) === true;
@@ -327,6 +340,7 @@ export function readScript(text: string, path: string, offset = 0): ScriptReadin
     });
   }
   const count = worldsOf(script);
+  let left = mostCommands;
   for (let world = 0; world < count; world++) {
     const outcomes = new Map<string, Outcome>();
     const of = (machine: string, family: IpFamily): Outcome => {
@@ -345,6 +359,7 @@ export function readScript(text: string, path: string, offset = 0): ScriptReadin
         inner,
         {
           command: (argv, command) => {
+            if (left-- <= 0) return undefined;
             const at = place(command.words[0]?.at ?? command.at);
             return run(
               argv.map((each) => ({ ...each, at: place(each.at) })),
@@ -357,8 +372,9 @@ export function readScript(text: string, path: string, offset = 0): ScriptReadin
           },
         },
         world,
+        mostCommands,
       );
-      if (!complete && first)
+      if ((!complete || left <= 0) && depth === 0)
         problems.push({
           at: place(0),
           status: 'unknown',
@@ -409,7 +425,7 @@ export function readScript(text: string, path: string, offset = 0): ScriptReadin
       const operation = readCommand(argv, at, { family });
       if (first || operation.problems.length > 0) {
         for (const problem of operation.problems) {
-          if (!seen.has(problem.at)) problems.push(problem);
+          if (problems.length < mostProblems && !seen.has(problem.at)) problems.push(problem);
           seen.add(problem.at);
         }
       }

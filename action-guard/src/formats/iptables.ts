@@ -346,6 +346,8 @@ const general: Readonly<Record<string, string>> = {
 const generalNames = Object.keys(general);
 
 const interfaceLimit = 15;
+/** More mistakes in one command tell nothing more. */
+const mostProblems = 20;
 const states = ['INVALID', 'NEW', 'ESTABLISHED', 'RELATED', 'UNTRACKED', 'SNAT', 'DNAT'];
 const notOfIpv6 = ['BROADCAST', 'BLACKHOLE', 'PROHIBIT', 'THROW', 'NAT', 'XRESOLVE'];
 const tcpFlags = ['SYN', 'ACK', 'FIN', 'RST', 'URG', 'PSH', 'ALL', 'NONE'];
@@ -559,10 +561,12 @@ class Reader {
   }
 
   #fail(argument: { at: number }, message: string, todo?: string): void {
+    if (this.#operation.problems.length >= mostProblems) return;
     this.#operation.problems.push({ at: argument.at, status: 'fail', message, todo });
   }
 
   #unsure(argument: Argument, message: string, todo?: string): void {
+    if (this.#operation.problems.length >= mostProblems) return;
     this.#operation.problems.push({ at: argument.at, status: 'unknown', message, todo });
   }
 

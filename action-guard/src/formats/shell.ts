@@ -275,6 +275,9 @@ class Lexer {
   }
 }
 
+/** Of what variables hold, as far as it is followed. A word of the script itself may be longer. */
+const longest = 1 << 16;
+
 /** Nesting of commands that it follows; people need three or four. */
 const deepest = 64;
 
@@ -588,18 +591,22 @@ export function followShell(script: ShellScript, visitor: Visitor, world = 0, bu
     let text = '';
     let unknown = false;
     let split = false;
+    let grown = false;
     for (const part of word.parts) {
       if ('text' in part) text += part.text;
       else if ('run' in part) unknown = true;
       else {
         const value = lookUp(part.variable);
         if (!value || value.unknown) unknown = true;
-        else {
+        else if (text.length <= longest) {
           text += value.text;
+          grown = true;
           if (!part.quoted) split = true;
         }
       }
     }
+    // Variables that are made of themselves grow without end.
+    if (grown && text.length > longest) return [{ text: '', at: word.at, unknown: true }];
     if (unknown) return [{ text, at: word.at, unknown: true }];
     if (split && /[ \t\n]/.test(text)) {
       return text.split(/[ \t\n]/).flatMap((piece) => (piece === '' ? [] : [{ text: piece, at: word.at }]));

@@ -38,14 +38,22 @@ export function parseUnit(text: string): UnitFile {
     const lead = joined.length - joined.trimStart().length;
     const line = joined.trim();
     if (line === '') return;
+    const starts: number[] = [];
+    let length = 0;
+    for (const part of parts) {
+      starts.push(length);
+      length += part.text.length;
+    }
     const place = (index: number): number => {
-      let left = index;
-      for (const part of parts) {
-        if (left < part.text.length) return part.at + left;
-        left -= part.text.length;
+      let low = 0;
+      let high = starts.length - 1;
+      while (low < high) {
+        const middle = (low + high + 1) >> 1;
+        if ((starts[middle] as number) <= index) low = middle;
+        else high = middle - 1;
       }
-      const last = parts.at(-1) as { text: string; at: number };
-      return last.at + last.text.length;
+      const part = parts[low] as { text: string; at: number };
+      return part.at + Math.min(part.text.length, index - (starts[low] as number));
     };
     const at = place(lead);
     if (line.startsWith('[')) {

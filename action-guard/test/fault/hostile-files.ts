@@ -184,7 +184,7 @@ export const kinds: Record<string, Kind> = {
     megabyte('!!a '),
     megabyte('a: *a\n'),
     megabyte('  <<: *a\n', 'x: &a {b: c}\na:\n'),
-    megabyte('${{ github.head_ref }}', `${workflow}      - run: `),
+    megabyte(`\${{ github.head_ref }}`, `${workflow}      - run: `),
     megabyte('${{ ', `${workflow}      - run: `),
     megabyte('a\\\n', `${workflow}      - run: |\n          `),
     megabyte(' || true', `${workflow}      - run: a`),

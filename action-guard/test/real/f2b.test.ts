@@ -14,7 +14,7 @@ import { ask, type Dump, installFail2ban } from './fail2ban-oracle.js';
 /** Runs on every machine alike. */
 const SEED = 20261124;
 const JAIL = 'caddy-http-flood';
-const CASES = 320;
+const CASES = 400;
 const FILTER = '[Definition]\nfailregex = ^.*"remote_ip":"<HOST>",.*?"status":\\s?4\\d\\d,\n';
 
 /** What people write, and what they should not. Weights keep most files readable to fail2ban. */
@@ -256,13 +256,16 @@ describe('fail2ban merges generated folders as the guard says it does', () => {
       const expected = {
         'f2b/flood-jail':
           flood?.set.get('maxretry') === 100 && seconds('findtime') === 60 && (ban < 0 || ban >= 3600) && hasPath(own),
-        'f2b/backend': !flood || flood.logs.length > 0 || !hasPath(own),
+        // A backend that goes on in the next line is one that the server refuses later.
+        'f2b/backend': !flood || !hasPath(own) || (flood.logs.length > 0 && !flood.backend.includes('\n')),
         'f2b/sshd-enabled': !jails?.has('sshd'),
       };
       for (const [id, sound] of Object.entries(expected)) {
         const findings = verdict(id, own);
         const what = `${id} ${JSON.stringify(findings)} ${told(own, dump)}`;
+        // Left out for want of its filter: what its backend would have read, nobody knows.
         if (id === 'f2b/sshd-enabled' && skipped(dump, 'sshd')) continue;
+        if (id === 'f2b/backend' && skipped(dump, JAIL)) continue;
         if (id === 'f2b/flood-jail' && skipped(dump, JAIL)) {
           const filter = verdict('f2b/filter', own);
           expect(filter.length + findings.length, what).toBeGreaterThan(0);
@@ -272,7 +275,7 @@ describe('fail2ban merges generated folders as the guard says it does', () => {
         else if (findings.some(({ status }) => status === 'unknown')) counts.unknown++;
         else if (id === 'f2b/backend') {
           // The rule also looks at the other jails; here only at the flood jail.
-          const deaf = findings.some(({ message }) => message.startsWith(JAIL));
+          const deaf = findings.some(({ message }) => message.includes(JAIL));
           expect(deaf, what).toBe(!sound);
         } else expect(findings.length === 0, what).toBe(sound);
         counts.agreed++;

@@ -175,7 +175,7 @@ describe('any input', () => {
             expect(at.column).toBeLessThanOrEqual((lines?.[at.line - 1]?.length ?? 0) + 1);
           }
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     );
   });
 
@@ -199,7 +199,7 @@ describe('any input', () => {
           else expect(json.value).toEqual(value);
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     );
   });
 });

@@ -292,7 +292,7 @@ describe('any text at all', () => {
           }
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 

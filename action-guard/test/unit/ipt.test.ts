@@ -12,7 +12,7 @@ describe('broken files', () => {
     survivesAnything(
       ipt,
       ['rules.v4', 'rules.v6', 'fw.sh', 'ufw/before.rules'],
-      Number(process.env.GUARD_FUZZ_RUNS ?? 1500),
+      Number(process.env.GUARD_FUZZ_RUNS ?? 300),
     );
   });
 });

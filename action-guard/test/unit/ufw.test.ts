@@ -10,7 +10,7 @@ describe('broken files', () => {
     survivesAnything(
       ufw,
       ['etc/default/ufw', 'etc/ufw/ufw.conf', 'f.service', 'a.sh', 'a.md', 'ufw/user.rules'],
-      Number(process.env.GUARD_FUZZ_RUNS ?? 1500),
+      Number(process.env.GUARD_FUZZ_RUNS ?? 300),
     );
   });
 });

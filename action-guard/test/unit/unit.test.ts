@@ -10,7 +10,7 @@ describe('broken files', () => {
     survivesAnything(
       unit,
       ['ui.service', 'ui.service.d/a.conf', 'system.service'],
-      Number(process.env.GUARD_FUZZ_RUNS ?? 1500),
+      Number(process.env.GUARD_FUZZ_RUNS ?? 300),
     );
   });
 });

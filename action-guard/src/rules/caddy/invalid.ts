@@ -163,6 +163,11 @@ b.example.com {
         finds: [{ at: 'Caddyfile:4:16', says: /a second time; the first is in Caddyfile, line 1/ }],
       },
       {
+        name: 'the same variable twice',
+        files: { Caddyfile: '{$DOMAIN} {\n}\n{$DOMAIN} {\n}\n' },
+        finds: [{ at: 'Caddyfile:3:1', says: /a second time/ }],
+      },
+      {
         name: 'storage without a root',
         files: { Caddyfile: '{\n\tstorage file_system\n}\na.example.com {\n}\n' },
         finds: [{ at: 'Caddyfile:2:2', says: /no root/ }],

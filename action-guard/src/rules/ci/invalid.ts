@@ -16,6 +16,9 @@ import {
   workflowsOf,
 } from './workflow.js';
 
+/** Of a file; nobody reads more. */
+const MOST = 50;
+
 const rootKeys = [
   'name',
   'run-name',
@@ -95,7 +98,7 @@ export const invalid: Rule<CiOptions> = {
 \`forgejo\` context.`,
   suppressible: true,
   files: workflowFiles,
-  check: ({ head, options }) => workflowsOf(head, options).flatMap(judge),
+  check: ({ head, options }) => workflowsOf(head, options).flatMap((workflow) => judge(workflow).slice(0, MOST)),
   samples: invalidSamples,
 };
 
@@ -122,7 +125,7 @@ function judge(workflow: Workflow): Finding[] {
     return [fail(start, 'This workflow has no keys: it is empty, or a list or a text.', 'Give it `on:` and `jobs:`.')];
   const findings: Finding[] = [];
   for (const { key, at } of entries(workflow, workflow.root)) {
-    if (rootKeys.includes(key)) continue;
+    if (rootKeys.includes(key) || findings.length >= MOST) continue;
     const job = ['steps', 'runs-on', 'needs', 'strategy'].includes(key);
     const event = events.includes(key);
     findings.push(

@@ -4,6 +4,9 @@ import { fatalOf, isOn, nameBefore, placeOf, proxySetups, type Setup, setupsOf, 
 import type { F2bOptions } from './options.js';
 import { backendSamples } from './samples.js';
 
+/** Of a file; nobody reads more. */
+const MOST = 100;
+
 const backends = ['auto', 'pyinotify', 'gamin', 'polling', 'systemd'];
 
 export const backend: Rule<F2bOptions> = {
@@ -20,9 +23,9 @@ say \`backend = auto\` (or \`polling\`, or \`pyinotify\`).`,
     const proxies = new Set(proxySetups(look).map(({ root }) => root));
     return setupsOf(look.head, look.options.package).flatMap((setup) => {
       if (fatalOf(setup).some(({ status }) => status === 'fail')) return fatalOf(setup).slice(0, 1);
-      return [...setup.jails.sections.keys()].flatMap((jail) =>
-        judge(setup, jail, look.options, proxies.has(setup.root) && jail === look.options.jail),
-      );
+      return [...setup.jails.sections.keys()]
+        .flatMap((jail) => judge(setup, jail, look.options, proxies.has(setup.root) && jail === look.options.jail))
+        .slice(0, MOST);
     });
   },
   samples: backendSamples,
@@ -57,8 +60,6 @@ function judge(setup: Setup, jail: string, { jail: flood }: F2bOptions, isFlood:
   // The package's own filters know their place in the journal, and its variables name files it never reads then.
   if (!ours && logpath.value.includes('%(')) return [];
   const inherited = value.kind !== 'value' || value.option.at === undefined;
-  const place = setup.jails.sections.get(jail)?.has('backend') ? at : (jails.places.get(jail) ?? at);
-  const line = folder.tree.file(place.path)?.text.split('\n')[place.line - 1] ?? '';
   return [
     {
       status: 'fail',
@@ -68,7 +69,8 @@ function judge(setup: Setup, jail: string, { jail: flood }: F2bOptions, isFlood:
         ? `${jail} never reads its logpath, because the package's default is \`backend = systemd\`.`
         : `${jail} never reads its logpath, because its backend is systemd.`,
       todo: `Write \`backend = auto\` in [${jail}].`,
-      fix: fixOf(setup, jail, place.line, line),
+      // For one jail: a whole text for each would be too much for a file of thousands.
+      fix: isFlood ? fixOf(setup, jail) : undefined,
     },
   ];
 }
@@ -80,15 +82,13 @@ function readsJournal(setup: Setup, jail: string): boolean {
 }
 
 /** Puts `backend = auto` where the jail says systemd, or below its first line. */
-function fixOf(setup: Setup, jail: string, line: number, text: string): Record<string, string> | undefined {
-  const place = setup.jails.places.get(jail);
-  const own = setup.jails.sections.get(jail)?.get('backend')?.at;
-  const path = own?.path ?? place?.path;
-  const file = path === undefined ? undefined : setup.folder.tree.file(path);
-  if (!file || path === undefined || !place) return undefined;
+function fixOf({ jails, folder }: Setup, jail: string): Record<string, string> | undefined {
+  const place = jails.sections.get(jail)?.get('backend')?.at ?? jails.places.get(jail);
+  const file = place && folder.tree.file(place.path);
+  if (!place || !file) return undefined;
   const lines = file.text.split('\n');
-  const end = text.endsWith('\r') ? '\r' : '';
-  if (own) lines[own.line - 1] = `backend = auto${end}`;
-  else lines.splice(place.line, 0, `backend = auto${end}`);
-  return line > 0 ? { [path]: lines.join('\n') } : undefined;
+  const end = lines[place.line - 1]?.endsWith('\r') ? '\r' : '';
+  const own = jails.sections.get(jail)?.has('backend') ?? false;
+  lines.splice(own ? place.line - 1 : place.line, own ? 1 : 0, `backend = auto${end}`);
+  return { [place.path]: lines.join('\n') };
 }

@@ -116,7 +116,14 @@ const readOfEnabled = [
   'usedns',
 ];
 
-function refusal(setup: Setup): { at: Position; what: string } | undefined {
+const refusals = new WeakMap<Setup, ReturnType<typeof findRefusal>>();
+
+function refusal(setup: Setup): ReturnType<typeof findRefusal> {
+  if (!refusals.has(setup)) refusals.set(setup, findRefusal(setup));
+  return refusals.get(setup);
+}
+
+function findRefusal(setup: Setup): { at: Position; what: string } | undefined {
   const { jails } = setup;
   if (jails.fatal) return jails.fatal;
   for (const jail of jails.sections.keys()) {

@@ -34,7 +34,7 @@ function check({ head, options }: Look<IptOptions>): Finding[] {
     if (!rules || rules.problems.length === 0) continue;
     const find = finder(rules);
     const seen = new Set<string>();
-    for (const { at, status, message, todo } of rules.problems.sort((a, b) => a.at - b.at)) {
+    for (const { at, status, message, todo } of [...rules.problems].sort((a, b) => a.at - b.at)) {
       const key = `${at} ${message}`;
       if (seen.has(key)) continue;
       if (seen.size >= most) {

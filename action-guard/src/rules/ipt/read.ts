@@ -19,8 +19,18 @@ export interface RulesFile {
   problems: Problem[];
 }
 
-/** Reads a file of rules. Undefined: it is none. */
+const known = new WeakMap<SourceFile, { tree: Tree; ufw: string; rules: RulesFile | undefined }>();
+
+/** Reads a file of rules, once for all rules of the guard. Undefined: it holds none. */
 export function readRules(file: SourceFile, tree: Tree, ufw: string): RulesFile | undefined {
+  const before = known.get(file);
+  if (before && before.tree === tree && before.ufw === ufw) return before.rules;
+  const rules = read(file, tree, ufw);
+  known.set(file, { tree, ufw, rules });
+  return rules;
+}
+
+function read(file: SourceFile, tree: Tree, ufw: string): RulesFile | undefined {
   if (file.kind === 'link' || file.kind === 'submodule') return undefined;
   const { path, text } = file;
   const format = formatOf(path, text);

@@ -14,17 +14,36 @@ snapshot of it keeps the other's data: that filled the pool once. Deploys go ove
   files: ({ files }) => files,
   check: ({ head, options }) => {
     const setup = setupOf(head, options);
-    return instances(setup, options.isolated).flatMap((holder) => judge(setup, holder));
+    const owners = ownersOf(setup);
+    return instances(setup, options.isolated).flatMap((holder) => judge(setup, holder, owners));
   },
   samples: diskSamples,
 };
 
-function judge(setup: Setup, holder: Holder): Finding[] {
+/** Names of the instances that have a disk, by pool and source. */
+type Owners = Map<string, Set<string>>;
+
+const keyOf = ({ keys }: Device) => JSON.stringify([keys.get('pool')?.value, keys.get('source')?.value]);
+
+function ownersOf({ holders }: Setup): Owners {
+  const owners: Owners = new Map();
+  for (const { kind, name, devices } of holders) {
+    if (kind !== 'instance' || name === undefined) continue;
+    for (const device of devices.values()) {
+      if (!device.keys.has('source')) continue;
+      const names = owners.get(keyOf(device)) ?? new Set();
+      owners.set(keyOf(device), names.add(name));
+    }
+  }
+  return owners;
+}
+
+function judge(setup: Setup, holder: Holder, owners: Owners): Finding[] {
   const { known, missing } = profilesOf(setup, holder);
   const devices = new Map<string, { device: Device; from: Holder }>();
   for (const from of [...known, holder])
     for (const device of from.devices.values()) devices.set(device.name, { device, from });
-  const findings = [...devices.values()].flatMap(({ device, from }) => disk(setup, holder, device, from));
+  const findings = [...devices.values()].flatMap(({ device, from }) => disk(owners, holder, device, from));
   if (!holder.complete || !missing[0]) return findings;
   return [
     ...findings,
@@ -37,24 +56,15 @@ function judge(setup: Setup, holder: Holder): Finding[] {
   ];
 }
 
-function disk(setup: Setup, holder: Holder, device: Device, from: Holder): Finding[] {
+function disk(owners: Owners, holder: Holder, device: Device, from: Holder): Finding[] {
   const value = (key: string) => device.keys.get(key)?.value ?? '';
   if (value('type') !== 'disk') return [];
   const source = device.keys.get('source');
   if (value('path') === '/' && !source) return [];
-  const shared = setup.holders.find(
-    (other) =>
-      other.kind === 'instance' &&
-      other.name !== holder.name &&
-      source !== undefined &&
-      [...other.devices.values()].some(
-        ({ keys }) =>
-          keys.get('source')?.value === source.value && keys.get('pool')?.value === device.keys.get('pool')?.value,
-      ),
-  );
+  const shared = [...(owners.get(keyOf(device)) ?? [])].slice(0, 2).find((name) => name !== holder.name);
   const via = from === holder ? '' : ` through its profile ${from.name}`;
   const what = shared
-    ? `the volume ${source?.value.slice(0, 80)} of ${shared.name}`
+    ? `the volume ${source?.value.slice(0, 80)} of ${shared}`
     : /(?:^|\/)containers\/|rootfs|storage-pools/.test(source?.value ?? '')
       ? `a part of another container (${source?.value.slice(0, 80)})`
       : `a disk besides its root (${(source?.value ?? value('path')).slice(0, 80)})`;

@@ -15,16 +15,13 @@ nobody, or bans the bridge, which is everybody (canonical/lxd#7050, #4786, #4512
   suppressible: true,
   files: ({ files }) => files,
   check: ({ head, options }) => {
-    const roots = rootsOf(head);
+    const parts = new Set(
+      rootsOf(head).flatMap((root) => root.split('/').flatMap((part) => [part, part.slice(part.lastIndexOf('-') + 1)])),
+    );
     const setup = setupOf(head, options);
     return instances(setup, options.clients).flatMap(({ name = '', devices }) => {
       const role = name.slice(name.lastIndexOf('-') + 1);
-      if (
-        !roots.some((root) =>
-          root.split('/').some((part) => part === name || part === role || part.endsWith(`-${role}`)),
-        )
-      )
-        return [];
+      if (!parts.has(name) && !parts.has(role)) return [];
       return [...devices.values()].flatMap((device) => {
         const exposure = exposureOf(device);
         if (exposure.kind !== 'host' || keepsClient(device)) return [];

@@ -35,7 +35,7 @@ function gone({ head, base, options }: Look<LxdOptions>, setup: Setup, now: Now,
   const before = openings(setupOf(base, options), options.ports);
   const groups = new Map<string, { at: Position; ports: string[]; why: string; opening: Opening }>();
   for (const port of options.ports) {
-    const opening = before.byPort.get(port)?.[0];
+    const opening = before.byPort.get(port);
     if (!opening || now.byPort.has(port)) continue;
     lost.add(port);
     const { at, why } = placeOf(setup, head.paths.includes(opening.device.at.path), opening, now.removed.get(port));

@@ -66,8 +66,8 @@ export interface Opening {
 export function openings(
   setup: Setup,
   ports: string[],
-): { byPort: Map<string, Opening[]>; unknown: boolean; removed: Map<string, Position> } {
-  const byPort = new Map<string, Opening[]>();
+): { byPort: Map<string, Opening>; unknown: boolean; removed: Map<string, Position> } {
+  const byPort = new Map<string, Opening>();
   const removed = new Map<string, Position>();
   let unknown = setup.unknowns.length > 0;
   const removals = new Map(setup.removals.map((each) => [JSON.stringify([each.instance.value, each.device]), each]));
@@ -81,7 +81,7 @@ export function openings(
         if (!covers(exposure.listen, port)) continue;
         // A script that removes it says so after whoever added it.
         if (removal && removal.at.path !== holder.path) removed.set(port, removal.at);
-        else byPort.set(port, [...(byPort.get(port) ?? []), { holder, device }]);
+        else if (!byPort.has(port)) byPort.set(port, { holder, device });
       }
     }
   }

@@ -5,7 +5,7 @@ import { type Argument, followShell, parseShell, worldsOf } from '../../formats/
 import { splitUnitValue } from '../../formats/unit.js';
 import { Lines } from '../../lines.js';
 import type { Finding, Look, Position, Rule } from '../../rule.js';
-import type { Tree } from '../../tree.js';
+import type { SourceFile, Tree } from '../../tree.js';
 import { type Service, servicesOf, settingsOf } from '../unit/service.js';
 import { bad, good } from './forward-unit-samples.js';
 import type { UfwOptions } from './index.js';
@@ -118,10 +118,7 @@ function openingsOfUnit(service: Service, tree: Tree, options: UfwOptions): Unit
       }));
       const call = unwrap(argv);
       if (!call || call.machine !== undefined) continue;
-      const position = {
-        path: part.file.path,
-        ...new Lines(part.file.text).at(Math.min(entry.at, part.file.text.length)),
-      };
+      const position = positionOf({ part, entry });
       let openings: Opening[];
       if (call.script) openings = openingsOfScript(call.script.text);
       else {
@@ -321,6 +318,13 @@ function judge(service: Service, openings: UnitOpening[], options: UfwOptions): 
   return findings;
 }
 
-function positionOf({ part, entry }: ReturnType<typeof settingsOf>[number]): Position {
-  return { path: part.file.path, ...new Lines(part.file.text).at(Math.min(entry.at, part.file.text.length)) };
+const indexes = new WeakMap<SourceFile, Lines>();
+
+function positionOf({ part: { file }, entry }: ReturnType<typeof settingsOf>[number]): Position {
+  let lines = indexes.get(file);
+  if (!lines) {
+    lines = new Lines(file.text);
+    indexes.set(file, lines);
+  }
+  return { path: file.path, ...lines.at(Math.min(entry.at, file.text.length)) };
 }

@@ -1,10 +1,10 @@
-import { parseUnit, readEnvironment, type UnitEntry, type UnitFile } from '../../formats/unit.js';
+import { readEnvironment, type UnitEntry, type UnitFile } from '../../formats/unit.js';
 import { Lines } from '../../lines.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import type { SourceFile, Tree } from '../../tree.js';
 import type { UnitOptions } from './index.js';
 import { bad, good } from './invalid-samples.js';
-import { clip } from './service.js';
+import { clip, parsed } from './service.js';
 
 /** What systemd-analyze said about units (src/tools/systemd-analyze.ts): under `systemd-analyze` of the tools. */
 export interface SystemdReport {
@@ -23,6 +23,9 @@ Where systemd-analyze is on the machine its own words are added.`,
   check: (look) => check(look),
   samples: { good, bad },
 };
+
+/** More lines with mistakes in one file have one cause. */
+const most = 50;
 
 const values: Readonly<Record<string, readonly string[]>> = {
   Restart: ['no', 'always', 'on-success', 'on-failure', 'on-abnormal', 'on-abort', 'on-watchdog'],
@@ -100,7 +103,9 @@ function check({ head, options, tools }: Look<UnitOptions>): Finding[] {
   for (const { file, unit } of units(head, options)) {
     const lines = new Lines(file.text);
     const seen = new Set<number>();
+    let count = 0;
     const add = (at: number, message: string) => {
+      if (count++ >= most) return;
       const place = lines.at(Math.min(at, file.text.length));
       seen.add(place.line);
       findings.push({ status: 'fail', at: { path: file.path, ...place }, message: `${message}.` });
@@ -133,4 +138,4 @@ const units = (tree: Tree, options: UnitOptions): { file: SourceFile; unit: Unit
   tree
     .matching(options.files)
     .filter(({ kind }) => kind === 'file' || kind === 'executable')
-    .map((file) => ({ file, unit: parseUnit(file.text) }));
+    .map((file) => ({ file, unit: parsed(file) }));

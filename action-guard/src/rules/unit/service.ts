@@ -34,6 +34,18 @@ const common = (a: string, b: string): number => {
   return count;
 };
 
+const known = new WeakMap<SourceFile, UnitFile>();
+
+/** What is in a unit or drop-in, read once for all rules. */
+export function parsed(file: SourceFile): UnitFile {
+  let unit = known.get(file);
+  if (!unit) {
+    unit = parseUnit(file.kind === 'link' ? '' : file.text);
+    known.set(file, unit);
+  }
+  return unit;
+}
+
 /** The services of a tree whose name or program is one of those given. */
 export function servicesOf(
   tree: Tree,
@@ -46,7 +58,7 @@ export function servicesOf(
   const services: Service[] = [];
   for (const file of mains) {
     // A link to nothing masks the unit; where another one leads is not followed.
-    const unit = parseUnit(file.kind === 'link' ? '' : file.text);
+    const unit = parsed(file);
     const name = basename(file.path);
     if (!wanted(name, unit)) continue;
     const main = { file, unit };
@@ -73,7 +85,7 @@ export function servicesOf(
       orphans.set(key, orphan);
       takers = [orphan];
     }
-    const part = { file, unit: parseUnit(file.kind === 'link' ? '' : file.text) };
+    const part = { file, unit: parsed(file) };
     for (const service of takers) {
       const hidden = service.parts.findIndex(
         (each) => each !== service.main && basename(each.file.path) === basename(file.path),

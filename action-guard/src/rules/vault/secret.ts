@@ -5,6 +5,9 @@ import type { VaultOptions } from './index.js';
 import { vaultSamples } from './samples.js';
 import { mayHold, type Secret, secretsOf, textOf } from './secrets.js';
 
+/** Of a file; the rest goes with them. */
+const MOST = 20;
+
 /** A file that a commit of the pull request added or changed: `look.tools.get('commits')`, the oldest commit first. */
 export interface CommitBlob {
   commit: string;
@@ -39,7 +42,7 @@ function head({ head, options }: Look<VaultOptions>): { findings: Finding[]; see
     if (file.kind === 'submodule' || !mayHold(file)) continue;
     const text = textOf(file);
     const lines = new Lines(text);
-    for (const each of secretsOf(file.path, file.kind, text)) {
+    for (const each of secretsOf(file.path, file.kind, text).slice(0, MOST)) {
       const at = { path: file.path, ...lines.at(each.offset) };
       seen.add(keyOf(file.path, each, text));
       findings.push(finding(each, at));
@@ -54,7 +57,7 @@ function history({ tools }: Look<VaultOptions>, seen: Set<string>): Finding[] {
   const findings: Finding[] = [];
   for (const { commit, path, text, kind = 'file' } of blobs) {
     const lines = new Lines(text);
-    for (const each of secretsOf(path, kind, text)) {
+    for (const each of secretsOf(path, kind, text).slice(0, MOST)) {
       const key = keyOf(path, each, text);
       if (seen.has(key)) continue;
       seen.add(key);
