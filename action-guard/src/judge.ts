@@ -74,7 +74,7 @@ export function judge(of: Case): Judgement {
         continue;
       }
       const given = rule.fileByFile && of.changed ? onlyChanged(of, of.changed) : of;
-      const files = countMatching(given.head, rule.files(options));
+      const files = given.head.select(rule.files(options)).length;
       const own = apply(given, rule, options, severity);
       findings.push(...own);
       rules.push({ id: rule.id, severity, status: statusOf(own, files), files });
@@ -92,10 +92,6 @@ export function judge(of: Case): Judgement {
 function onlyChanged(of: Case, changed: ReadonlySet<string>): Case {
   const isChanged = (path: string) => changed.has(path);
   return { ...of, head: part(of.head, isChanged), base: of.base && part(of.base, isChanged) };
-}
-
-function countMatching(tree: Tree, globs: string[]): number {
-  return tree.paths.filter(matcher(globs)).length;
 }
 
 function apply(of: Case, rule: Rule, options: unknown, severity: Severity): Judged[] {
@@ -169,6 +165,7 @@ function excuse(of: Case, findings: Judged[], notes: string[]): void {
   const baseline = new Map(of.baseline);
   const usedExceptions = new Set<unknown>();
   const used = new Set<Suppression>();
+  const suppressionsAt = byPlace(of.suppressions);
   for (const finding of findings) {
     const accepted = baseline.get(finding.fingerprint) ?? 0;
     if (accepted > 0) {
@@ -184,13 +181,7 @@ function excuse(of: Case, findings: Judged[], notes: string[]): void {
       finding.excused = { by: 'policy', reason: exception.reason };
       continue;
     }
-    const suppression = of.suppressions.find(
-      (each) =>
-        each.path === finding.at.path &&
-        matcher(each.rules)(finding.rule) &&
-        (each.covers?.some((line) => line >= finding.at.line && line <= (finding.at.endLine ?? finding.at.line)) ??
-          true),
-    );
+    const suppression = suppressionsAt(finding).find((each) => matcher(each.rules)(finding.rule));
     if (!suppression) continue;
     used.add(suppression);
     const rule = byId.get(finding.rule);
@@ -213,6 +204,25 @@ function excuse(of: Case, findings: Judged[], notes: string[]): void {
   }
   const lapsed = [...baseline.values()].reduce((sum, count) => sum + count, 0);
   if (lapsed > 0) notes.push(`${lapsed} of the baseline's findings are no longer there; write it anew.`);
+}
+
+/** Which are about the place of a finding; not by trying all, as one file can have thousands of both. */
+function byPlace(suppressions: Suppression[]): (finding: Finding) => Suppression[] {
+  const places = new Map<string, Suppression[]>();
+  const key = (path: string, line?: number) => `${line ?? ''}:${path}`;
+  for (const each of suppressions) {
+    for (const line of each.covers ?? [undefined]) {
+      const place = key(each.path, line);
+      const others = places.get(place);
+      if (others) others.push(each);
+      else places.set(place, [each]);
+    }
+  }
+  return ({ at: { path, line, endLine = line } }) => {
+    const found = [...(places.get(key(path)) ?? [])];
+    for (let covered = line; covered <= endLine; covered++) found.push(...(places.get(key(path, covered)) ?? []));
+    return found;
+  };
 }
 
 function isOver(until: string | undefined, today: string): boolean {

@@ -37,6 +37,7 @@ export function suppressionsIn(file: SourceFile): { found: Suppression[]; bad: B
   const beside = file.path.endsWith('.gbo-guard');
   const path = beside ? file.path.slice(0, -'.gbo-guard'.length) : file.path;
   const lines = file.text.split('\n').map((line) => (line.length > LONGEST_LINE ? '' : line));
+  const next = nextLines(lines);
   for (const [index, line] of lines.entries()) {
     const mark = line.indexOf(MARK);
     if (mark < 0) continue;
@@ -50,7 +51,7 @@ export function suppressionsIn(file: SourceFile): { found: Suppression[]; bad: B
       continue;
     }
     const wholeFile = read.file || beside;
-    const covers = wholeFile ? undefined : [index + 1, ...(alone ? [nextLine(lines, index)] : [])];
+    const covers = wholeFile ? undefined : [index + 1, ...(alone ? [(next[index] ?? index + 1) + 1] : [])];
     found.push({
       path,
       line: index + 1,
@@ -64,11 +65,15 @@ export function suppressionsIn(file: SourceFile): { found: Suppression[]; bad: B
   return { found, bad };
 }
 
-/** The line after a comment that is none, from 1. */
-function nextLine(lines: string[], index: number): number {
-  let next = index + 1;
-  while (next < lines.length && starters.some((each) => (lines[next] ?? '').trimStart().startsWith(each))) next++;
-  return next + 1;
+/** For each line, the index of the one after it that is no comment; from the end, so that a file of comments takes no longer. */
+function nextLines(lines: string[]): number[] {
+  const next: number[] = [];
+  for (let index = lines.length - 1, after = lines.length; index >= 0; index--) {
+    next[index] = after;
+    const line = (lines[index] ?? '').trimStart();
+    if (!starters.some((each) => line.startsWith(each))) after = index;
+  }
+  return next;
 }
 
 function parse(text: string): { rules: string[]; reason: string; until?: string; file: boolean } | string {

@@ -16,7 +16,9 @@ export interface Tree {
   paths: readonly string[];
   /** Undefined when there is none. @throws Error for one that is there and that no rule asked for: its globs miss it */
   file(path: string): SourceFile | undefined;
-  /** All that match one of the globs (picomatch, dot files too), by path. */
+  /** Paths that match one of the globs (picomatch, dot files too). Worked out once: rules of a family ask for the same. */
+  select(globs: readonly string[]): readonly string[];
+  /** The files of these paths. */
   matching(globs: readonly string[]): SourceFile[];
 }
 
@@ -63,12 +65,17 @@ export function makeTree(paths: string[], read: (path: string) => SourceFile | u
     if (!found) throw new Error(`${path} was not read`);
     return found;
   };
+  const selected = new Map<string, readonly string[]>();
+  const select = (globs: readonly string[]): readonly string[] => {
+    const key = JSON.stringify(globs);
+    const paths = selected.get(key) ?? sorted.filter(matcher(globs));
+    selected.set(key, paths);
+    return paths;
+  };
   return {
     paths: sorted,
     file,
-    matching: (globs) => {
-      const matches = matcher(globs);
-      return sorted.filter(matches).map((path) => file(path) as SourceFile);
-    },
+    select,
+    matching: (globs) => select(globs).map((path) => file(path) as SourceFile),
   };
 }

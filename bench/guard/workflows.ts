@@ -33,13 +33,12 @@ export async function workflows(settings: Settings): Promise<Part> {
         const found = oursOf(ci, rule, sample);
         if (found.length > 0) row.ours++;
         if (!here) continue;
-        const lines = await theirLines(join(folder, `${rows.length}-${row.theirs}`), sample, config);
-        // It need not mean the same, as long as it points at the same line.
-        if (found.some(({ at }) => lines.has(`${at.path}:${at.line}`))) row.theirs++;
+        // It need not mean the same, nor point at the same line: that leans towards it.
+        if (await complains(join(folder, `${rows.length}-${sample.name.length}`), sample, config)) row.theirs++;
         else missed.push(`${rule.id}: ${sample.name}`);
       }
       for (const sample of rule.samples.good)
-        if (here && (await theirLines(join(folder, 'good'), sample, config)).size > 0) row.blamed++;
+        if (here && (await complains(join(folder, 'good'), sample, config))) row.blamed++;
       rows.push(row);
     }
 
@@ -106,7 +105,7 @@ export async function workflows(settings: Settings): Promise<Part> {
       ],
       notes: [
         here
-          ? 'actionlint "finds" a bad sample when it complains of the line that ours complains of, whatever it says of it. It knows any runner label, and is without ShellCheck.'
+          ? 'actionlint "finds" a bad sample when it says anything of it, at any line. It knows any runner label, is told of `uses:` by address and of the `forgejo` context, and is without ShellCheck.'
           : 'actionlint is not here and could not be installed (go install): there is nothing to compare with.',
         "The samples are this repository's own, and lean towards it: they are what Forgejo's runner and this platform do to a workflow. actionlint is about GitHub's syntax and types of expressions, of which ours knows little; use both.",
         ...(here ? [`Not found by actionlint: ${missed.join('; ')}.`] : []),
@@ -127,12 +126,11 @@ function oursOf(family: Family, rule: Rule, { files, base, options }: Sample): F
   });
 }
 
-/** `path:line` of all its complaints about the workflows of a sample. */
-async function theirLines(root: string, { files }: Sample, config: string): Promise<Set<string>> {
+/** Whether it says anything of the workflows of a sample. */
+async function complains(root: string, { files }: Sample, config: string): Promise<boolean> {
   for (const [path, text] of Object.entries(files)) write(join(root, path), text);
   const paths = Object.keys(files).filter((path) => /\.ya?ml$/.test(path));
-  const complaints = paths.length > 0 ? await actionlint(root, paths, config) : [];
-  return new Set(complaints.map(({ filepath, line }) => `${filepath}:${line}`));
+  return paths.length > 0 && (await actionlint(root, paths, config)).length > 0;
 }
 
 function write(path: string, text: string): void {

@@ -32,6 +32,7 @@ export interface YamlFile {
 
 /** Never throws. Keys that come twice are errors here: the parser's own check takes time by the square of them. */
 export function readYaml(path: string, text: string): YamlFile {
+  // The parser's own LineCounter misses line ends in what it does not understand.
   const lines = new Lines(text);
   const offset = (at: number): Position => ({ path, ...lines.at(Math.max(0, Math.min(at, text.length))) });
   const file: YamlFile = {

@@ -128,11 +128,15 @@ const isTokenChar = (code: number) =>
   code === 46 ||
   code === 95;
 
-function runEnd(text: string, start: number, belongs: (code: number) => boolean): number {
+function runEnd(text: string, start: number, belongs: (code: number) => boolean, most = text.length): number {
+  const last = Math.min(text.length, start + most);
   let at = start;
-  while (at < text.length && belongs(text.charCodeAt(at))) at++;
+  while (at < last && belongs(text.charCodeAt(at))) at++;
   return at;
 }
+
+/** What is longer is no value; without a bound, one run after many words would be walked once for each of them. */
+const LONGEST_VALUE = 300;
 
 function tokens(text: string): Secret[] {
   const found: Secret[] = [];
@@ -184,10 +188,10 @@ function valueAfter(text: string, start: number, fits: (value: string) => boolea
       at++;
       continue;
     }
-    const end = runEnd(text, at, (code) => isKeyChar(code) || isTokenChar(code));
+    const end = runEnd(text, at, (code) => isKeyChar(code) || isTokenChar(code), LONGEST_VALUE);
     // What follows at once is the rest of a longer name.
     if (end === at || at === start + rest.length) return undefined;
-    const value = text.slice(at, Math.min(end, at + 300));
+    const value = text.slice(at, end);
     return fits(value.replace(/[.]$/, '')) && !placeholder(value) ? at : undefined;
   }
   return undefined;
@@ -224,9 +228,10 @@ function privateKeys(text: string, path: string): Secret[] {
   if (!path.toLowerCase().includes('vault')) return [];
   const found: Secret[] = [];
   for (let at = text.indexOf('PRIVATE KEY-----'); at >= 0; at = text.indexOf('PRIVATE KEY-----', at + 16)) {
-    const begin = text.lastIndexOf('-----BEGIN ', at);
+    const near = text.slice(Math.max(0, at - 40), at).lastIndexOf('-----BEGIN ');
+    const begin = Math.max(0, at - 40) + near;
     const body = text.slice(at + 16, at + 216).replace(/[\s\\n]/g, '');
-    if (begin >= at - 40 && begin >= 0 && body.length >= 40 && !placeholder(body.slice(0, 60)))
+    if (near >= 0 && body.length >= 40 && !placeholder(body.slice(0, 60)))
       found.push({ offset: begin, what: 'a private key of Vault' });
   }
   return found;
