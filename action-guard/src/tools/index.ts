@@ -3,10 +3,12 @@ import type { Family } from '../rule.js';
 import { domainsToResolve } from '../rules/caddy/dead-domain.js';
 import { caddy } from '../rules/caddy/index.js';
 import type { CaddyRuleOptions } from '../rules/caddy/options.js';
+import { type UnitOptions, unit } from '../rules/unit/index.js';
 import { type Tree, treeOf } from '../tree.js';
 import { askCaddy } from './caddy.js';
 import { runFilters } from './fail2ban.js';
 import { resolveDomains } from './resolve.js';
+import { askSystemd } from './systemd-analyze.js';
 
 export interface ToolAnswers {
   /** By the name of the tool; rules know its shape. */
@@ -45,6 +47,12 @@ export async function askTools(
     const runs = await runFilters(readOnly(tree), filters, path);
     if (runs) answers.set('fail2ban', runs);
     else notes.push("There is no fail2ban-regex here: filters were judged by the guard's own reader.");
+  }
+  const units = read(tree, (policy.options(unit as unknown as Family) as UnitOptions).files);
+  if (units.length > 0) {
+    const said = await askSystemd(units.map((each) => ({ path: each, text: tree.file(each)?.text ?? '' })));
+    if (said) answers.set('systemd-analyze', said);
+    else notes.push("There is no systemd-analyze here: units were judged by the guard's own reader.");
   }
   return { answers, notes };
 }
