@@ -282,7 +282,7 @@ describe('the official MCP package says the same', () => {
         seen[verdict]++;
         expect(judge('x', json, 'mcp').verdict).toBe(verdict);
       }),
-      { numRuns: 500 },
+      { numRuns: 2000 },
     );
     expect(Math.min(seen.accepted, seen['all lost'])).toBeGreaterThan(300);
   });
