@@ -69,6 +69,8 @@ export interface Rule<Options = unknown> {
   files(options: Options): string[];
   /** Globs of what it reads besides, to compare with. */
   reads?(options: Options): string[];
+  /** Globs of what it reads as well when it is asked, but a change of which is no reason to ask it: documents. */
+  mentions?(options: Options): string[];
   /**
    * What it says of a file depends on no other: on a pull request it is given what changed, and the rest is not read. For
    * rules about most files of a repository, where reading all of them would be most of the work.

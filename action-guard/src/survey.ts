@@ -140,7 +140,8 @@ function wantedBy(policy: Policy, changed: Set<string> | undefined): (path: stri
     for (const rule of family.rules) {
       if (policy.severity(rule) === 'off' || !isActive(rule, options, changed)) continue;
       const set = rule.fileByFile && changed ? asked.whenChanged : asked.always;
-      for (const globs of [rule.files(options), rule.reads?.(options) ?? []]) set.add(JSON.stringify(globs));
+      for (const globs of [rule.files(options), rule.reads?.(options) ?? [], rule.mentions?.(options) ?? []])
+        set.add(JSON.stringify(globs));
     }
   }
   const [always, whenChanged] = [asked.always, asked.whenChanged].map((lists) =>

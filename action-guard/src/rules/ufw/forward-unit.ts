@@ -18,7 +18,8 @@ export const forwardUnit: Rule<UfwOptions> = {
 no network. The unit has to be \`oneshot\` with \`RemainAfterExit=yes\`, to be wanted by something, to open FORWARD for the bridge
 both ways, and to come after ufw and LXD: a firewall that starts later erases it.`,
   suppressible: true,
-  files: (options) => [...options.units, ...options.scripts, ...options.docs],
+  files: (options) => [...options.units, ...options.scripts],
+  mentions: (options) => options.docs,
   reads: (options) => options.rules,
   check: (look) => check(look),
   samples: { good, bad },
