@@ -12,7 +12,7 @@ import { plant, type Tree, temporaryFolder } from './tree.js';
 const folder = temporaryFolder();
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const R = 'index.crates.io-1949cf8c6b5b557f';
+const R = 'index.example.com-1949cf8c6b5b557f';
 const src = `registry/src/${R}`;
 const cache = `registry/cache/${R}`;
 const index = { [`registry/index/${R}/config.json`]: '{}' };
@@ -62,13 +62,13 @@ describe('what can be had again in a home of cargo', () => {
     [
       'a registry that cargo keeps under another name now',
       {
-        'registry/index/index.crates.io-1949cf8c6b5b557f/x': 1,
-        'registry/cache/index.crates.io-6f17d22bba15001f/a-1.0.0.crate': 5,
-        'registry/src/index.crates.io-6f17d22bba15001f/a-1.0.0/.cargo-ok': OK,
+        'registry/index/index.example.com-1949cf8c6b5b557f/x': 1,
+        'registry/cache/index.example.com-6f17d22bba15001f/a-1.0.0.crate': 5,
+        'registry/src/index.example.com-6f17d22bba15001f/a-1.0.0/.cargo-ok': OK,
       },
       [
-        'broken registry/cache/index.crates.io-6f17d22bba15001f/a-1.0.0.crate',
-        'broken registry/src/index.crates.io-6f17d22bba15001f/a-1.0.0',
+        'broken registry/cache/index.example.com-6f17d22bba15001f/a-1.0.0.crate',
+        'broken registry/src/index.example.com-6f17d22bba15001f/a-1.0.0',
       ],
     ],
     [

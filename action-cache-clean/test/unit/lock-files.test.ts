@@ -42,7 +42,7 @@ describe('a Cargo.lock names its crates, and not the members of its workspace', 
 
   it.each([
     ['crates.io over git', crates],
-    ['crates.io over HTTP', 'sparse+https://index.crates.io/'],
+    ['a registry over HTTP', 'sparse+https://index.example.com/'],
     ["a registry of one's own", 'registry+ssh://git@alm.example.com/acme/index.git'],
     ["a registry of one's own over HTTP", 'sparse+https://alm.example.com/api/packages/acme/cargo/'],
     ['a mirror', 'local-registry+file:///srv/crates'],

@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'gbo-sqlite-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const T = 1_790_000_000;
-const registry = 'index.crates.io-1949cf8c6b5b557f';
+const registry = 'index.example.com-1949cf8c6b5b557f';
 
 /** As many crates and sources; every third source has no size yet. */
 function rows(count: number): Record<string, Row[]> {
