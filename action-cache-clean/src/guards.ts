@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CargoDatabase, databaseTime, mutateLock, readCargoDatabase } from './cargo-database.js';
 import type { Facts, Item, Place } from './facts.js';
@@ -6,6 +6,7 @@ import { hold } from './file-locks.js';
 import { KeepSet, type Needed, readLockFile } from './lock-files.js';
 import { isBelow, readMounts, recordsAccess } from './mounts.js';
 import { processes, runningCargos, userOf, wasGiven } from './processes.js';
+import { realOr } from './roots.js';
 import { isLive } from './runner.js';
 import { bearsRemoval, clientOf, serverOf, serversAmong, startServer, stopServer, strangerAmong } from './sccache.js';
 import { usedSinceSurvey } from './target.js';
@@ -86,7 +87,7 @@ function cargoHomeGuard(place: Place, facts: Facts, waitMs: number): Guard {
     }
     const keep = new KeepSet();
     for (const cargo of runningCargos()) {
-      if (cargo.cargoHome !== undefined && real(cargo.cargoHome) !== place.root) continue;
+      if (cargo.cargoHome !== undefined && realOr(cargo.cargoHome) !== place.root) continue;
       if (!cargo.lockFiles?.length) return { busy: `cargo (process ${cargo.pid}) is running and may need anything` };
       for (const path of cargo.lockFiles) {
         const needed = lockFile(path);
@@ -130,7 +131,7 @@ function targetGuard(place: Place): Guard {
     const user = userOf(target, all);
     if (user) return { busy: `process ${user.pid}${user.exe ? ` (${user.exe})` : ''} uses it` };
     const cargo = runningCargos(all).find(
-      ({ targets }) => !targets || targets.some((path) => real(path) === target || isBelow(target, real(path))),
+      ({ targets }) => !targets || targets.some((path) => realOr(path) === target || isBelow(target, realOr(path))),
     );
     if (cargo) return { busy: `cargo (process ${cargo.pid}) is running and may build there` };
     const traces = recordsAccess(readMounts(), target);
@@ -152,18 +153,10 @@ function sccacheGuard(place: Place, facts: Facts): Guard {
     const client = clientOf(all);
     if (client) return { busy: `a compiler (process ${client.pid}) uses sccache` };
     const other = runningCargos(all).find(
-      ({ pid, cargoHome }) => (!cargoHome || real(cargoHome) !== facts.cargoHome) && wasGiven({ pid }, 'sccache'),
+      ({ pid, cargoHome }) => (!cargoHome || realOr(cargoHome) !== facts.cargoHome) && wasGiven({ pid }, 'sccache'),
     );
     if (other) return { busy: `cargo (process ${other.pid}) of another home uses sccache` };
     if (!(await stopServer(server))) return { busy: `the sccache server (process ${server.pid}) does not stop` };
     return { stays: () => undefined, after: () => startServer(server) };
   };
-}
-
-function real(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
 }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { namesIn } from './disk-usage.js';
 import { isBelow } from './mounts.js';
 
 /** A process, as far as we may look at it. */
@@ -164,7 +165,7 @@ export function userOf(folder: string, all: Process[] = processes()): Process | 
   const inside = (path: string | undefined) => path !== undefined && (path === folder || isBelow(path, folder));
   return all.find(({ pid, exe, cwd }) => {
     if (inside(exe) || inside(cwd)) return true;
-    const open = names(`/proc/${pid}/fd`).some((fd) => inside(link(`/proc/${pid}/fd/${fd}`)));
+    const open = namesIn(`/proc/${pid}/fd`).some((fd) => inside(link(`/proc/${pid}/fd/${fd}`)));
     if (open) return true;
     return text(`/proc/${pid}/maps`)?.includes(` ${folder}/`) ?? false;
   });
@@ -173,12 +174,4 @@ export function userOf(folder: string, all: Process[] = processes()): Process | 
 /** Whether a process was started with a variable that leads into the folder, as every step of a job is. */
 export function wasGiven({ pid }: Process, folder: string): boolean {
   return text(`/proc/${pid}/environ`)?.includes(folder) ?? false;
-}
-
-function names(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }

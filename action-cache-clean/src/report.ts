@@ -1,7 +1,7 @@
 import { formatBytes } from '@gbo/shared/bytes';
 import { formatDuration } from '@gbo/shared/duration';
 import type { LogGroup } from '@gbo/shared/log';
-import { literal, markdownTable, type Report, textTable } from '@gbo/shared/report';
+import { literal, markdownTable, plain, type Report, textTable } from '@gbo/shared/report';
 import type { Facts, Item, SccacheStats } from './facts.js';
 import type { Outcome } from './outcome.js';
 import type { Plan } from './plan.js';
@@ -33,10 +33,10 @@ export function report(
   const top = [...plan.victims].sort((a, b) => b.item.bytes - a.item.bytes).slice(0, TOP);
   const victims = textTable(
     ['bytes', 'what', 'why'],
-    top.map(({ item, reason }) => [formatBytes(item.bytes), nameOf(item), shown(reason)]),
+    top.map(({ item, reason }) => [formatBytes(item.bytes), nameOf(item), plain(reason)]),
   );
   const stayed = stayedLines(outcome);
-  const notes = [...plan.warnings.map((text) => `Warning: ${text}`), ...plan.notes, ...facts.notes].map(shown);
+  const notes = [...plan.warnings.map((text) => `Warning: ${text}`), ...plan.notes, ...facts.notes].map(plain);
   const disks = diskLines(facts, outcome, freed);
   const groups: LogGroup[] = [
     {
@@ -44,10 +44,10 @@ export function report(
       lines: textTable(table.head, table.rows),
     },
     ...(top.length > 0 ? [{ title: `${plan.victims.length} to go, the largest`, lines: victims }] : []),
-    ...(facts.skipped.length > 0 ? [{ title: 'Left alone', lines: facts.skipped.map(shown) }] : []),
+    ...(facts.skipped.length > 0 ? [{ title: 'Left alone', lines: facts.skipped.map(plain) }] : []),
     ...(stayed.length > 0 ? [{ title: 'Stayed after all', lines: stayed }] : []),
-    ...(outcome?.problems.length ? [{ title: 'Problems', lines: outcome.problems.map(shown) }] : []),
-    ...(zfs ? [{ title: 'Snapshots', lines: zfs.lines.map(shown) }] : []),
+    ...(outcome?.problems.length ? [{ title: 'Problems', lines: outcome.problems.map(plain) }] : []),
+    ...(zfs ? [{ title: 'Snapshots', lines: zfs.lines.map(plain) }] : []),
     ...(notes.length > 0 ? [{ title: 'Notes', lines: notes }] : []),
     {
       title: `Result: ${result}`,
@@ -83,14 +83,6 @@ function resultOf(plan: Plan, outcome: Outcome | undefined, freed: number): stri
   return moved === 0 && freed === 0 ? 'busy' : 'cleaned';
 }
 
-/** Names of files may hold anything, and must stay on their line. */
-function shown(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (character) => {
-    const short = JSON.stringify(character).slice(1, -1);
-    return short.startsWith('\\') ? short : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
-}
-
 function budgetTable(facts: Facts, plan: Plan, outcome: Outcome | undefined): { head: string[]; rows: string[][] } {
   const head = ['what', 'things', 'now', 'limit', outcome ? 'went' : 'would go', 'left'];
   const gone = outcome ? outcome.places.flatMap(({ moved }) => moved) : plan.victims.map(({ item }) => item);
@@ -99,7 +91,7 @@ function budgetTable(facts: Facts, plan: Plan, outcome: Outcome | undefined): { 
     const has = (item: Item) => (disk ? item.place.device === disk.device : name === 'all' || item.category === name);
     const goes = sum(gone.filter(has).map((item) => item.bytes));
     return [
-      disk ? shown(`disk of ${name}`) : name,
+      disk ? plain(`disk of ${name}`) : name,
       String(facts.items.filter(has).length),
       formatBytes(bytes),
       limit === undefined ? '-' : formatBytes(Math.max(0, limit)),
@@ -112,25 +104,25 @@ function budgetTable(facts: Facts, plan: Plan, outcome: Outcome | undefined): { 
 
 /** A unit is called by its fingerprint. */
 function nameOf({ place, path }: Item): string {
-  return shown(`${place.root}/${path.replace('.fingerprint/', '')}`);
+  return plain(`${place.root}/${path.replace('.fingerprint/', '')}`);
 }
 
 function stayedLines(outcome: Outcome | undefined): string[] {
   return (outcome?.places ?? []).flatMap(({ place, stayed }) =>
-    [...stayed].map(([reason, count]) => shown(`${place}: ${count} ${count === 1 ? 'thing' : 'things'}, ${reason}`)),
+    [...stayed].map(([reason, count]) => plain(`${place}: ${count} ${count === 1 ? 'thing' : 'things'}, ${reason}`)),
   );
 }
 
 function diskLines(facts: Facts, outcome: Outcome | undefined, freed: number): string[] {
   if (!outcome)
     return facts.disks.map(({ path, free, total }) =>
-      shown(`Free on the disk of ${path}: ${formatBytes(free)} of ${formatBytes(total)}.`),
+      plain(`Free on the disk of ${path}: ${formatBytes(free)} of ${formatBytes(total)}.`),
     );
   const gained = sum(outcome.disks.map(({ free }, index) => free - (facts.disks[index]?.free ?? 0)));
   const lines = [
     `Given back: ${formatBytes(freed)} of files${outcome.swept > 0 ? `, ${formatBytes(outcome.swept)} of them from an earlier run's trash` : ''}; more free than before: ${formatBytes(Math.max(0, gained))}.`,
     ...outcome.disks.map(({ path, free, total }) =>
-      shown(`Free on the disk of ${path}: ${formatBytes(free)} of ${formatBytes(total)}.`),
+      plain(`Free on the disk of ${path}: ${formatBytes(free)} of ${formatBytes(total)}.`),
     ),
   ];
   // A few MiB are what others write meanwhile.
@@ -144,7 +136,7 @@ function diskLines(facts: Facts, outcome: Outcome | undefined, freed: number): s
 
 function snapshotTable({ rows }: ZfsPart): string {
   const cells = rows.map(({ dataset, removed, freed, kept, left }) => [
-    shown(dataset),
+    plain(dataset),
     String(removed),
     formatBytes(freed),
     String(kept),
@@ -160,7 +152,7 @@ function sccacheLines(stats: SccacheStats | undefined): string[] {
     all > 0
       ? `${Math.round((100 * stats.hits) / all)} % hits of ${all} since its server was started`
       : 'no requests yet';
-  return [shown(`${stats.version}: ${rate}.`)];
+  return [plain(`${stats.version}: ${rate}.`)];
 }
 
 function trendLines({ earlier, items }: Facts, freed: number): string[] {

@@ -76,7 +76,8 @@ export function whyNoCache(real: string, around: Surroundings): string | undefin
   return undefined;
 }
 
-function realOr(path: string): string {
+/** The real path; the path itself where there is none. */
+export function realOr(path: string): string {
   try {
     return realpathSync(path);
   } catch {

@@ -1,4 +1,4 @@
-import { realpathSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ExpectedError } from '@gbo/shared/errors';
 import { glob, isDynamicPattern } from 'tinyglobby';
@@ -10,7 +10,16 @@ import type { Inputs } from './inputs.js';
 import { KeepSet, readLockFile } from './lock-files.js';
 import { isBelow, type Mount, mountsBelow, readMounts, recordsAccess } from './mounts.js';
 import { processes } from './processes.js';
-import { cacheFolder, expandHome, isTarget, liesThere, type Surroundings, surroundings, whyNoCache } from './roots.js';
+import {
+  cacheFolder,
+  expandHome,
+  isTarget,
+  liesThere,
+  realOr,
+  type Surroundings,
+  surroundings,
+  whyNoCache,
+} from './roots.js';
 import { surveyRunner } from './runner.js';
 import { serverOf, statsOf, surveySccache } from './sccache.js';
 import { readState, remember } from './state.js';
@@ -51,7 +60,7 @@ class Survey {
       notes: note ? [note] : [],
       lockFiles: [],
       trash: [],
-      workspace: this.#around.workspace && realpathOr(this.#around.workspace),
+      workspace: this.#around.workspace && realOr(this.#around.workspace),
       earlier: state,
     };
   }
@@ -132,7 +141,7 @@ class Survey {
         : stat?.isDirectory()
           ? [pattern]
           : [];
-      for (const path of paths) found.add(realpathOr(path.replace(/\/+$/, '')));
+      for (const path of paths) found.add(realOr(path.replace(/\/+$/, '')));
       if (paths.length === 0 && !stat?.isSymbolicLink()) this.#facts.notes.push(`targets: there is no ${pattern}.`);
     }
     return [...found].filter((target) => {
@@ -314,12 +323,4 @@ export function pathsOf({ place, path, also = [] }: Item): string[] {
 
 function looksLikeCargoHome(folder: string): boolean {
   return namesIn(folder).some((name) => ['registry', 'git', '.package-cache'].includes(name));
-}
-
-function realpathOr(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
 }

@@ -1,12 +1,12 @@
 import { messageOf } from '@gbo/shared/errors';
 import { openForge, type Review } from '@gbo/shared/forge';
-import { literal } from '@gbo/shared/report';
+import { literal, plain } from '@gbo/shared/report';
 import type { RunContext } from '@gbo/shared/run';
 import type { Inputs } from './inputs.js';
 import type { Judged, Judgement } from './judge.js';
 import { counting, type Result, summary } from './report.js';
 import type { Facts } from './survey.js';
-import { sentence, shown } from './words.js';
+import { sentence } from './words.js';
 
 /** Marks the comments of this action, so that the next run finds them. */
 export const MARKER = 'gbo guard';
@@ -54,7 +54,7 @@ export async function deliver(
   const forge = openForge({ apiUrl, repository, token });
   const review = reviewOf(inputs, facts, judgement);
   const sticky =
-    counting(judgement).length > 0 ? summary(result, judgement, [...judgement.notes, ...facts.notes].map(shown)) : '';
+    counting(judgement).length > 0 ? summary(result, judgement, [...judgement.notes, ...facts.notes].map(plain)) : '';
   const tell: [string, boolean, () => Promise<void>][] = [
     [
       'review on the pull request',

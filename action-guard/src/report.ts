@@ -1,9 +1,9 @@
 import { formatDuration } from '@gbo/shared/duration';
 import type { LogGroup } from '@gbo/shared/log';
-import { literal, markdownTable, type Report, textTable } from '@gbo/shared/report';
+import { literal, markdownTable, plain, type Report, textTable } from '@gbo/shared/report';
 import type { Inputs } from './inputs.js';
 import type { Judged, Judgement, RuleStatus } from './judge.js';
-import { place, sentence, shown } from './words.js';
+import { place, sentence } from './words.js';
 
 /** The outputs of the action and what each holds. */
 export const outputs = {
@@ -36,7 +36,7 @@ export function report(inputs: Inputs, commit: string, judgement: Judgement, not
   const red = result === 'fail' || (result === 'unknown' && inputs.onUnknown === 'fail');
   const table = ruleTable(judgement);
   const others = judgement.findings.filter((finding) => !counts.includes(finding));
-  const all = [...judgement.notes, ...notes].map(shown);
+  const all = [...judgement.notes, ...notes].map(plain);
   const lines = (findings: Judged[]) =>
     findings.map((finding) => `${place(finding)}: ${sentence(finding)}${why(finding)}`);
   const groups: LogGroup[] = [
@@ -84,7 +84,7 @@ function failure(result: Result, counts: Judged[]): string {
 
 function why({ old, excused }: Judged): string {
   if (excused)
-    return ` (accepted by ${excused.by === 'comment' ? 'a comment' : `the ${excused.by}`}: ${shown(excused.reason)})`;
+    return ` (accepted by ${excused.by === 'comment' ? 'a comment' : `the ${excused.by}`}: ${plain(excused.reason)})`;
   return old ? ' (it was there before)' : '';
 }
 

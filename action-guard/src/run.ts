@@ -1,4 +1,4 @@
-import type { Report } from '@gbo/shared/report';
+import { plain, type Report } from '@gbo/shared/report';
 import type { RunContext } from '@gbo/shared/run';
 import manifest from '../package.json';
 import { writeBaseline } from './baseline.js';
@@ -16,7 +16,6 @@ import { bot } from './rules/bot/index.js';
 import type { BotOptions } from './rules/bot/options.js';
 import { sarif } from './sarif.js';
 import { type Facts, survey } from './survey.js';
-import { shown } from './words.js';
 import { writeBelow } from './write-file.js';
 
 /** Inputs to report: the way through the rooms. */
@@ -74,7 +73,7 @@ async function generated({ patch }: Inputs, { commit, of }: Facts, folder: strin
       findings: '0',
       report: JSON.stringify({ commit, generated: Object.fromEntries(files) }),
     },
-    log: [...files].map(([path, text]) => ({ title: shown(path), lines: text.trimEnd().split('\n') })),
+    log: [...files].map(([path, text]) => ({ title: plain(path), lines: text.trimEnd().split('\n') })),
     summary: `${files.size} tools; ${differing.length} differ from what is there.`,
   };
 }

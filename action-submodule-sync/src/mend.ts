@@ -1,3 +1,4 @@
+import { misleading } from '@gbo/shared/report';
 import { shellQuote } from '@gbo/shared/ssh/quote';
 import type { Finding } from './states.js';
 
@@ -18,9 +19,6 @@ export interface Parent {
   path: string;
   sides: Side[];
 }
-
-/** Characters that end a row, move the cursor, or turn the direction of what follows: with them a text can look like another. */
-export const misleading = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
 /** A shell word, quoted only where it must be: these commands are read by people, one a line. */
 export function word(text: string): string {

@@ -1,11 +1,11 @@
 import { formatBytes } from '@gbo/shared/bytes';
 import { formatDuration } from '@gbo/shared/duration';
 import type { LogGroup } from '@gbo/shared/log';
-import { literal, markdownTable, type Report, textTable } from '@gbo/shared/report';
+import { literal, markdownTable, plain, type Report, textTable } from '@gbo/shared/report';
 import type { Pushed } from './apply.js';
 import type { Facts } from './facts.js';
 import type { Inputs } from './inputs.js';
-import { allCommands, misleading } from './mend.js';
+import { allCommands } from './mend.js';
 import type { Plan } from './plan.js';
 import type { Finding, State } from './states.js';
 
@@ -67,15 +67,6 @@ function failure(missing: Finding[], unknown: Finding[]): string {
 
 function sentence({ state, what, line }: Finding): string {
   return `${state}: ${plain(what)}${line ? ` (.gitmodules:${line})` : ''}`;
-}
-
-/** Paths and branches come from a pull request: nothing in them may look like a row of its own, or as another text. */
-export function plain(text: string): string {
-  const spelt = (character: string) => {
-    const short = JSON.stringify(character).slice(1, -1);
-    return short.startsWith('\\') ? short : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  };
-  return text.replaceAll(misleading, spelt);
 }
 
 function matrix(inputs: Inputs, plan: Plan): { head: string[]; rows: string[][] } {

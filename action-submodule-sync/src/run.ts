@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventOf } from '@gbo/shared/event';
-import type { Report } from '@gbo/shared/report';
+import { plain, type Report } from '@gbo/shared/report';
 import type { RunContext } from '@gbo/shared/run';
 import { apply } from './apply.js';
 import { commentsOf } from './comments.js';
@@ -9,7 +9,7 @@ import type { Facts } from './facts.js';
 import { localGit } from './git.js';
 import type { Inputs } from './inputs.js';
 import { makePlan, type Plan } from './plan.js';
-import { plain, report } from './report.js';
+import { report } from './report.js';
 import { surveyAhead, surveyFromSubmodule } from './root-pin.js';
 import { survey } from './survey.js';
 import { surveyOwn } from './survey-own.js';

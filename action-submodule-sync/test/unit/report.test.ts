@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { plain } from '../../../packages/shared/src/report.js';
 import type { Pushed } from '../../src/apply.js';
 import { commentsOf } from '../../src/comments.js';
 import type { Facts } from '../../src/facts.js';
 import { makePlan } from '../../src/plan.js';
-import { plain, report } from '../../src/report.js';
+import { report } from '../../src/report.js';
 import type { Probe } from '../../src/states.js';
 import { factsOf, inputsOf, laggingOf, probeOf, rowOf, SHA } from './facts-of.js';
 

@@ -10,6 +10,17 @@ export interface Report {
   summary: string;
 }
 
+/** Characters that end a row, move the cursor, or turn the direction of what follows: with them a text can look like another. */
+export const misleading = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+/** Text on one line, with what misleads spelt out: names come from strangers, and must not look like a row of their own. */
+export function plain(text: string): string {
+  return text.replaceAll(misleading, (character) => {
+    const short = JSON.stringify(character).slice(1, -1);
+    return short.startsWith('\\') ? short : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
 /** Text as Markdown that shows it as it is: no markup, link or picture, no HTML, and nobody is mentioned by it. */
 export function literal(text: string): string {
   return text
