@@ -1023,7 +1023,8 @@ describe('a lost link', () => {
   it('is told apart from a command that ended: what was said before counts, its end does not', async () => {
     const link = await proxy({ to: server });
     const connection = await open(endpointOf(server, link));
-    const command = await connection.start(`printf 'first\\nsecond\\n'; cat`);
+    // `cat` writes both lines in one go; bash's own printf would write each by itself, and the cut could come between.
+    const command = await connection.start("cat <<'end'\nfirst\nsecond\nend\ncat");
     expect(await command.nextLine(5000)).toBe('first');
     await link.cut();
     await connection.closed;
