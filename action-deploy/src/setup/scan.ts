@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { ExpectedError, messageOf } from '@gbo/shared/errors';
+import { ExpectedError } from '@gbo/shared/errors';
 import { fingerprint, knownHostsLine } from '@gbo/shared/ssh/known-hosts';
 
 /**
@@ -22,7 +22,7 @@ export async function scanHostKeys(host: string, port: number): Promise<{ line: 
       .trim()
       .split('\n')
       .at(-1);
-    throw new ExpectedError(`${host}, port ${port}, shows no host key (${said || messageOf(error)}).`, left, advice);
+    throw new ExpectedError(`${host}, port ${port}, shows no host key (${said || 'nobody answers'}).`, left, advice);
   }
   const keys = stdout.split('\n').flatMap((row) => {
     const [, type, base64] = row.split(' ');
