@@ -54,20 +54,21 @@ export function targetScript(tenant: TenantOptions): string {
 # Prepares this machine for deploys of ${tenant.tenant} by ${user}. Written by setup of gbo/action-deploy; read it, then run it as root.
 set -eu
 umask 022
-done_() { echo "$1" >&2; }
+told() { echo "$1" >&2; }
 [ "$(id -u)" = 0 ] || { echo 'This must run as root. Nothing was changed.' >&2; exit 1; }
 ${sudoers.length > 0 ? `command -v visudo >/dev/null || { echo 'There is no sudo here; install it. Nothing was changed.' >&2; exit 1; }\n` : ''}${
   user === 'root'
     ? ''
-    : `if ! id ${user} >/dev/null 2>&1; then useradd --create-home --shell /bin/sh ${user}; done_ 'made the user ${user}'; fi
+    : `# '*' for a password: none fits, and yet sshd without PAM does not take the account for a locked one.
+if ! id ${user} >/dev/null 2>&1; then useradd --create-home --shell /bin/sh ${user}; usermod -p '*' ${user}; told 'made the user ${user}'; fi
 # So that a failed deploy can show the journal of the unit.
 if getent group systemd-journal >/dev/null && ! id -nG ${user} | grep -qw systemd-journal; then
-  usermod -aG systemd-journal ${user}; done_ 'let ${user} read the journal'
+  usermod -aG systemd-journal ${user}; told 'let ${user} read the journal'
 fi
 `
 }# The folder alone: a release is put there by rename, and what lies there now keeps its owner.
-if [ ! -d ${q(folder)} ]; then mkdir -p ${q(folder)}; done_ ${q(`made ${folder}`)}; fi
-if [ "$(stat -c %U ${q(folder)})" != ${user} ]; then chown ${user} ${q(folder)}; done_ ${q(`gave ${folder} to ${user}`)}; fi
+if [ ! -d ${q(folder)} ]; then mkdir -p ${q(folder)}; told ${q(`made ${folder}`)}; fi
+if [ "$(stat -c %U ${q(folder)})" != ${user} ]; then chown ${user} ${q(folder)}; told ${q(`gave ${folder} to ${user}`)}; fi
 home=$(getent passwd ${user} | cut -d: -f6)
 keys=$home/.ssh/authorized_keys
 wanted=${q(key)}
@@ -78,7 +79,7 @@ if ! grep -qxF -- "$wanted" "$keys" 2>/dev/null; then
   [ -d "$home/.ssh" ] || install -d -m 700 -o ${user} -g "$(id -g ${user})" "$home/.ssh"
   [ -e "$keys" ] || install -m 600 -o ${user} -g "$(id -g ${user})" /dev/null "$keys"
   [ -z "$(tail -c 1 "$keys")" ] || echo >> "$keys"
-  printf '%s\\n' "$wanted" >> "$keys"; done_ "let the key in ($keys)"
+  printf '%s\\n' "$wanted" >> "$keys"; told "let the key in ($keys)"
 fi
 ${sudoers.length > 0 ? installSudoers(sudoers) : ''}${knownHostsCommand(tenant.host, tenant.port)}
 `;
@@ -92,7 +93,7 @@ ${lines.join('\n')}
 LINES
 chmod 440 "$rules.new"
 if cmp -s "$rules.new" "$rules"; then rm -f "$rules.new"
-elif visudo -cqf "$rules.new" >&2; then mv -f "$rules.new" "$rules"; done_ "wrote $rules"
+elif visudo -cqf "$rules.new" >&2; then mv -f "$rules.new" "$rules"; told "wrote $rules"
 else rm -f "$rules.new"; echo 'visudo refuses the rules; sudo 1.9.10 or later is needed. They were not installed.' >&2; exit 1; fi
 `;
 }

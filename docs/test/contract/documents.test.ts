@@ -66,6 +66,17 @@ describe('links', () => {
   });
 });
 
+describe('diagrams', () => {
+  // Mermaid itself wants a browser, and is larger than all of this repository.
+  it('have no semicolon, which would end a statement of mermaid in the middle of a sentence', () => {
+    const diagrams = texts.flatMap(({ tokens }) =>
+      all(tokens).filter((token) => (token as Tokens.Code).lang === 'mermaid'),
+    );
+    expect(diagrams.length).toBeGreaterThan(0);
+    expect(diagrams.filter((token) => (token as Tokens.Code).text.includes(';'))).toEqual([]);
+  });
+});
+
 describe('shell blocks', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gbo-documents-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
