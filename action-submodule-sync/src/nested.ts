@@ -1,9 +1,10 @@
-import type pLimit from 'p-limit';
+import type PQueue from 'p-queue';
 import type { Facts, Row } from './facts.js';
 import type { Inputs } from './inputs.js';
 import type { Tree } from './pins.js';
 import { readRemoteTree } from './remote-tree.js';
-import { excludedOf, placeOf, surveyTarget, type Target } from './survey.js';
+import { excludedOf, placeOf } from './survey.js';
+import { surveyTarget, type Target } from './survey-target.js';
 import type { Workshop } from './workshop.js';
 
 /** Submodules of submodules of ... : deeper is a loop or a joke. */
@@ -16,19 +17,14 @@ export interface Nested {
 }
 
 /** The pins of the submodules' own submodules, read from the first remote that answers, without a clone. */
-export async function nestedRows(
-  inputs: Inputs,
-  parents: Target[],
-  shop: Workshop,
-  limit: ReturnType<typeof pLimit>,
-): Promise<Nested> {
+export async function nestedRows(inputs: Inputs, parents: Target[], shop: Workshop, queue: PQueue): Promise<Nested> {
   const rows: Row[] = [];
   const orphans: Nested['orphans'] = [];
   const unknowns: Nested['unknowns'] = [];
   let level = parents;
   let asked = parents.length;
   for (let depth = 1; level.length > 0; depth++) {
-    const found = await Promise.all(level.map((parent) => limit(() => childrenOf(inputs, parent, shop))));
+    const found = await Promise.all(level.map((parent) => queue.add(() => childrenOf(inputs, parent, shop))));
     const targets = found.flatMap((each) => each.targets);
     orphans.push(...found.flatMap((each) => each.orphans));
     unknowns.push(...found.flatMap(({ unknown }) => unknown ?? []));
@@ -44,7 +40,7 @@ export async function nestedRows(
       unknowns.push(...[...holders].map((path) => ({ path, why })));
       break;
     }
-    rows.push(...(await Promise.all(targets.map((target) => surveyTarget(target, shop, limit)))));
+    rows.push(...(await Promise.all(targets.map((target) => surveyTarget(target, shop, queue)))));
     level = targets;
   }
   return { rows, orphans, unknowns };

@@ -26,8 +26,11 @@ const LIST = `git rev-list ${TIP} --`;
 const OUTSIDE = `git rev-list --max-count=1 ${PIN} ^${TIP} --`;
 /** Commits that are looked at on each side before anybody asks how old they are: most pins are a few behind. */
 const CLOSE = 8;
-/** Committer clocks differ by minutes, some by days; each hour more is history that has to come. */
-const SLACKS_SECONDS = [3600, 30 * 24 * 3600];
+/**
+ * Committer clocks differ by minutes; each hour more is history that has to come. Few differ by more, and many commits are
+ * on another branch, so that asking once more with days instead of an hour cost the many a question.
+ */
+const SLACK_SECONDS = 3600;
 const RETRIES_MS = [500, 2000];
 
 /** An answer that ends the ladder early. */
@@ -39,8 +42,8 @@ class Unanswered extends Error {
 
 /**
  * Is this commit on that branch of that remote? Asked by the cheapest question first: is it the tip (no object is fetched);
- * then, by `lookDeeper`, does it exist, and is it close to the tip; is it in the recent history; in all of it; on any other
- * branch. Never rejects: what got no answer is `trouble`.
+ * then, by the looks below, does it exist, and is it close to the tip; is it in the recent history; in all of it; on any other
+ * branch. They never reject: what got no answer is `trouble`.
  *
  * That a server holds a commit proves nothing (it hands out dangling commits and those of forks): only a branch counts.
  */
@@ -79,13 +82,40 @@ export function isOpen({ onBranch, trouble }: Probe): boolean {
   return onBranch === 'unknown' && !trouble;
 }
 
+/** What `lookClose` found, and by which `lookNear` goes on. */
+export interface Closer {
+  probe: Probe;
+  times?: Times;
+}
+
+/** The second question: does it exist, and is it among the newest of the branch? */
+export async function lookClose(question: Question, scratch: Scratch, first: Probe): Promise<Closer> {
+  let times: Times | undefined;
+  const probe = await look(first, scratch, async (found) => {
+    times = await askClose(question, scratch, found);
+  });
+  return { probe, times };
+}
+
+/** The third, where that left it open: is it in the history of the branch since it was made? A yes is a proof. */
+export function lookNear(question: Question, scratch: Scratch, { probe, times }: Closer): Promise<Probe> {
+  return look(probe, scratch, async (found) => {
+    if (!found.branchMissing && (await isNear(question, scratch, found, times))) found.exists = found.onBranch = 'yes';
+  });
+}
+
 /**
- * Goes on where the first look ended.
+ * The last: is it in all of the history of the branch, and if not, on which other branch?
  * @param twin the scratch of another remote with the same tip, where the whole history of that tip lacks the commit
  */
-export async function lookDeeper(question: Question, scratch: Scratch, first: Probe, twin?: Scratch): Promise<Probe> {
+export async function lookEverywhere(
+  question: Question,
+  scratch: Scratch,
+  near: Probe,
+  twin?: Scratch,
+): Promise<Probe> {
   const { requests, bytes } = twin?.cost ?? { requests: 0, bytes: 0 };
-  const found = await look(first, scratch, (found) => climb(question, scratch, found, twin));
+  const found = await look(near, scratch, (found) => searchAll(question, scratch, found, twin));
   if (!twin) return found;
   // What was asked there for this remote is its cost.
   return {
@@ -114,17 +144,19 @@ async function look(before: Probe, scratch: Scratch, ask: (found: Probe) => Prom
   return { ...found, ...scratch.cost, ms: before.ms + Math.round(performance.now() - began) };
 }
 
-async function climb(question: Question, scratch: Scratch, found: Probe, twin?: Scratch): Promise<void> {
-  const times = await lookClose(question, scratch, found);
-  if (found.onBranch !== 'unknown') return;
-  if (!found.branchMissing && !twin) {
-    if ((await isNear(question, scratch, found, times)) || (await isInAll(question, scratch, found))) {
+async function searchAll(question: Question, scratch: Scratch, found: Probe, twin?: Scratch): Promise<void> {
+  const branch = found.branchMissing || twin ? undefined : question.branch;
+  const fetched = twin ?? scratch;
+  await fetchBranches(question, fetched, branch);
+  if (branch) {
+    found.tip = (await fetched.git('rev-parse', TIP)).trim(); // it may have moved on meanwhile
+    if (await isReachable(fetched, TIP, question.sha)) {
       found.exists = found.onBranch = 'yes';
       return;
     }
   }
   found.onBranch = 'no';
-  found.elsewhere = await branchesWith(question, twin ?? scratch);
+  found.elsewhere = await branchesWith(question, fetched);
   if (found.elsewhere.length > 0) found.exists = 'yes';
   // An old server hands out nothing but what a ref leads to, and no ref leads to it.
   else if (found.exists === 'unknown') found.exists = 'no';
@@ -161,7 +193,7 @@ interface Times {
 }
 
 /** Whether the commit exists at all and, by the same question, whether it is among the newest of the branch: that is a proof. */
-async function lookClose({ url, sha }: Question, scratch: Scratch, found: Probe): Promise<Times | undefined> {
+async function askClose({ url, sha }: Question, scratch: Scratch, found: Probe): Promise<Times | undefined> {
   const { tip } = found;
   const refspecs = [`+${sha}:${PIN}`, ...(tip ? [`+${tip}:${TIP}`] : [])];
   const then = tip ? `${TELL} && ${LIST}` : TELL;
@@ -192,22 +224,13 @@ async function lookClose({ url, sha }: Question, scratch: Scratch, found: Probe)
 /** A yes is a proof; a no is none, since committer dates can be anything. */
 async function isNear({ url }: Question, scratch: Scratch, { tip }: Probe, times: Times | undefined): Promise<boolean> {
   if (!times) return false;
-  for (const slack of SLACKS_SECONDS) {
-    const since = Math.max(0, times.commit - slack);
-    if (times.tip < since) continue; // git fails when a branch ends before that date
-    // Asked once: should git fail, over SSH and protocol 0 it does so in words that sound like a bad link.
-    const options = [`--shallow-since=${since}`, GRAPH_ONLY];
-    const answer = await scratch.fetchAndThen(OUTSIDE, url, [`+${tip}:${TIP}`], ...options);
-    if (answer.cut) throw unanswered(answer);
-    if (answer.code === 0 && answer.stdout === '') return true;
-  }
-  return false;
-}
-
-async function isInAll(question: Question, scratch: Scratch, found: Probe): Promise<boolean> {
-  await fetchAll(question, scratch, TIP);
-  found.tip = (await scratch.git('rev-parse', TIP)).trim(); // it may have moved on meanwhile
-  return isReachable(scratch, TIP, question.sha);
+  const since = Math.max(0, times.commit - SLACK_SECONDS);
+  if (times.tip < since) return false; // git fails when a branch ends before that date
+  // Asked once: should git fail, over SSH and protocol 0 it does so in words that sound like a bad link.
+  const options = [`--shallow-since=${since}`, GRAPH_ONLY];
+  const answer = await scratch.fetchAndThen(OUTSIDE, url, [`+${tip}:${TIP}`], ...options);
+  if (answer.cut) throw unanswered(answer);
+  return answer.code === 0 && answer.stdout === '';
 }
 
 /** The whole commit graph of the branch, into `ref`. */
@@ -221,13 +244,18 @@ export async function fetchAll(
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
 }
 
-async function branchesWith({ remote, url, sha }: Question, scratch: Scratch): Promise<string[]> {
+/** The graph of all branches and tags; of `branch` also into TIP. In one question: most pins that come so far are on none. */
+async function fetchBranches({ remote, url }: Question, scratch: Scratch, branch: string | undefined): Promise<void> {
   const deepen = scratch.isShallow() ? ['--unshallow'] : [];
-  // Remotes may share a scratch repository, and their branches have the same names.
-  const theirs = `refs/probe/h/${Buffer.from(remote).toString('hex')}/`;
+  const theirs = refsOf(remote);
   const refspecs = [`+refs/heads/*:${theirs}*`, `+refs/tags/*:${theirs}tags/*`];
+  if (branch) refspecs.push(`+refs/heads/${branch}:${TIP}`);
   const answer = await patiently(() => scratch.fetch(url, refspecs, ...deepen, GRAPH_ONLY));
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
+}
+
+async function branchesWith({ remote, sha }: Question, scratch: Scratch): Promise<string[]> {
+  const theirs = refsOf(remote);
   try {
     const names = await scratch.git('for-each-ref', '--format=%(refname)', `--contains=${sha}`, theirs);
     return names
@@ -237,6 +265,11 @@ async function branchesWith({ remote, url, sha }: Question, scratch: Scratch): P
   } catch {
     return []; // git does not know the commit: then no ref leads to it
   }
+}
+
+/** Remotes may share a scratch repository, and their branches have the same names. */
+function refsOf(remote: string): string {
+  return `refs/probe/h/${Buffer.from(remote).toString('hex')}/`;
 }
 
 /**

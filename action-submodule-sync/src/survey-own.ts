@@ -1,10 +1,11 @@
 import { ExpectedError } from '@gbo/shared/errors';
 import type { Event } from '@gbo/shared/event';
-import pLimit from 'p-limit';
+import PQueue from 'p-queue';
 import type { Facts } from './facts.js';
 import type { LocalGit } from './git.js';
 import type { Inputs } from './inputs.js';
-import { placeBelow, resolveCommit, surveyTarget } from './survey.js';
+import { placeBelow, resolveCommit } from './survey.js';
+import { surveyTarget } from './survey-target.js';
 import type { Workshop } from './workshop.js';
 
 /** For mode submodule: the commit that runs, on every remote of this repository itself. */
@@ -20,7 +21,7 @@ export async function surveyOwn(inputs: Inputs, event: Event, git: LocalGit, sho
   }
   const places = inputs.remotes.map((remote) => placeBelow(inputs, remote, name));
   const path = inputs.submodule ?? name;
-  const row = await surveyTarget({ path, sha: commit, places }, shop, pLimit(inputs.parallel));
+  const row = await surveyTarget({ path, sha: commit, places }, shop, new PQueue({ concurrency: inputs.parallel }));
   return {
     event: { ...event, commit },
     now: Date.now(),

@@ -1,38 +1,17 @@
 import { posix } from 'node:path';
 import { ExpectedError } from '@gbo/shared/errors';
 import type { Event } from '@gbo/shared/event';
-import pLimit from 'p-limit';
+import PQueue from 'p-queue';
 import picomatch from 'picomatch';
 import type { Facts, Row } from './facts.js';
 import { GitFailed, type LocalGit } from './git.js';
 import { words } from './git-trouble.js';
 import type { Inputs, Remote } from './inputs.js';
-import type { Parent } from './mend.js';
 import { nestedRows } from './nested.js';
 import { type Entry, type Pin, readTree, type Tree } from './pins.js';
-import { isOffBranch, isOpen, lookDeeper, lookFirst, nothingKnown, scratchKey } from './probe.js';
-import { relate } from './relate.js';
-import type { Scratch } from './scratch.js';
-import type { Probe, Reason } from './states.js';
+import { type Place, surveyTarget, type Target } from './survey-target.js';
 import { refusedUrl, resolveUrl } from './urls.js';
 import type { Workshop } from './workshop.js';
-
-/** One commit with the address it has on each remote. */
-export interface Target {
-  path: string;
-  sha: string;
-  line?: number;
-  parents?: Parent[];
-  places: Place[];
-}
-
-export interface Place {
-  remote: string;
-  branch: string;
-  url?: string;
-  /** Why it must not be asked. */
-  refused?: string;
-}
 
 /** Everything that must be known about this commit and its pins. Reads; writes to its own scratch folder only. */
 export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: Workshop): Promise<Facts> {
@@ -64,18 +43,18 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
   const orphans = chosen.filter((pin) => tree.pins.some(isSame(pin)) && !pin.entry?.url);
   const withRoot = wantedOf(inputs)(rootTarget) && !(event.kind === 'pull_request' && !event.base);
   const all = [...(withRoot ? [rootTarget] : []), ...targets];
-  const limit = pLimit(inputs.parallel);
-  const rows = await Promise.all(all.map((target) => surveyTarget(target, shop, limit)));
+  const queue = new PQueue({ concurrency: inputs.parallel });
+  const rows = await Promise.all(all.map((target) => surveyTarget(target, shop, queue)));
   if (withRoot && inputs.mode === 'schedule') {
     rows.splice(
       1,
       0,
-      ...(await Promise.all(tipTargets(rootTarget, rows).map((tip) => surveyTarget(tip, shop, limit)))),
+      ...(await Promise.all(tipTargets(rootTarget, rows).map((tip) => surveyTarget(tip, shop, queue)))),
     );
   }
   const below =
     inputs.nested && !tree.unreadable
-      ? await nestedRows(inputs, targets, shop, limit)
+      ? await nestedRows(inputs, targets, shop, queue)
       : { rows: [], orphans: [], unknowns: [] };
   return {
     event: { ...event, commit },
@@ -95,45 +74,6 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
 function tipTargets(root: Target, [row]: Row[]): Target[] {
   const tips = row?.probes.flatMap(({ tip, trouble }) => (tip && tip !== root.sha && !trouble ? [tip] : []));
   return [...new Set(tips)].map((sha) => ({ ...root, sha }));
-}
-
-export async function surveyTarget(target: Target, shop: Workshop, limit: ReturnType<typeof pLimit>): Promise<Row> {
-  const { path, sha, line, parents, places } = target;
-  const scratchOf = (remote: string) => shop.scratch(sha, scratchKey(path, sha, remote));
-  const first = await Promise.all(
-    places.map((place) => {
-      const { remote, url, branch, refused } = place;
-      if (!url || refused) return unasked(place);
-      return limit(() => lookFirst({ remote, url, branch, sha }, scratchOf(remote)));
-    }),
-  );
-  // A hash vouches for all that leads to it: where two remotes are at the same commit, its history is looked at once.
-  const asked = new Map<string, Promise<{ probe: Probe; scratch: Scratch }>>();
-  const probes = await Promise.all(
-    first.map(async (probe) => {
-      if (!isOpen(probe)) return probe;
-      const same = asked.get(probe.tip ?? '');
-      const deeper = (async () => {
-        const other = await same;
-        // The branch may have moved on while the other was asked.
-        const isTwin = other?.probe.tip === probe.tip;
-        if (isTwin && other?.probe.onBranch === 'yes')
-          return { probe: { ...probe, exists: 'yes' as const, onBranch: 'yes' as const }, scratch: other.scratch };
-        const own = scratchOf(probe.remote);
-        const twin = isTwin && other && isOffBranch(other.probe) ? other.scratch : undefined;
-        const found = await limit(() => lookDeeper({ ...probe, sha }, own, probe, twin));
-        return { probe: found, scratch: twin ?? own };
-      })();
-      if (probe.tip) asked.set(probe.tip, deeper);
-      return (await deeper).probe;
-    }),
-  );
-  return relate({ path, sha, line, parents, probes }, shop);
-}
-
-function unasked({ remote, branch, url = '', refused }: Place): Probe {
-  const trouble = { reason: 'invalid address' as Reason, said: refused ?? 'it has no address' };
-  return { ...nothingKnown({ remote, url, branch }), trouble };
 }
 
 export async function resolveCommit(git: LocalGit, commit: string): Promise<string> {
