@@ -13,7 +13,7 @@ svg { --back: #ffffff; --text: #1f2328; --faint: #59636e; --line: #d1d9e0; --met
 @media (prefers-color-scheme: dark) {
   svg { --back: #0d1117; --text: #f0f6fc; --faint: #9198a1; --line: #3d444d; --met: #3fb950; --missed: #f85149; }
 }
-text { font: 13px system-ui, sans-serif; fill: var(--text); }
+text { font: 13px system-ui, sans-serif; fill: var(--text); stroke: var(--back); stroke-width: 4px; paint-order: stroke; }
 .head { font-size: 18px; font-weight: 600; } .action { font-weight: 600; } .faint { fill: var(--faint); }
 .back { fill: var(--back); } .grid { stroke: var(--line); } .goal { stroke: var(--text); stroke-width: 2; }
 .met { fill: var(--met); } .missed { fill: var(--missed); } .spread { stroke: var(--text); stroke-width: 1.5; }
