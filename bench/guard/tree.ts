@@ -11,7 +11,7 @@ import {
   ratios,
   type Settings,
 } from '../measure.js';
-import { ours, type Ran, startUp } from './ours.js';
+import { blobsRead, ours, type Ran, startUp } from './ours.js';
 import { makeRepository, type Repository } from './repository.js';
 import { botTools } from './tools.js';
 
@@ -48,11 +48,10 @@ export async function tree(settings: Settings): Promise<Part> {
     };
     const peaks = new Map<string, number[]>();
     const blobs = new Map<string, number[]>();
-    const contender = (name: string, run: () => Promise<Ran>, count?: () => Promise<Ran>): Contender => ({
+    const contender = (name: string, run: () => Promise<Ran>, count?: () => Promise<number>): Contender => ({
       name,
-      // Counted in a run of its own: the wrapper around git takes its time.
       before: async () => {
-        if (count) blobs.set(name, [...(blobs.get(name) ?? []), (await count()).blobs]);
+        if (count) blobs.set(name, [...(blobs.get(name) ?? []), await count()]);
       },
       run: async () => {
         const { ms, peak } = await run();
@@ -65,7 +64,7 @@ export async function tree(settings: Settings): Promise<Part> {
       return contender(
         name,
         () => ours(inputs),
-        () => ours({ ...inputs, countBlobs: 'yes' }),
+        () => blobsRead(inputs),
       );
     };
     const samples = await interleave(settings, [
