@@ -41,17 +41,18 @@ it.each([
     'zfs-passphrase': hostilePassphrase,
     ...change,
   };
-  const watch = await watchProcesses(secrets, bundle);
-  const { log, report } = await startAction<Report>(bundle, {
+  const { PATH, stop } = await watchProcesses(secrets, bundle, ['flock']);
+  const given = {
     ...{ 'cargo-home': home, targets: 'none', 'sccache-dir': 'none', 'runner-dir': 'none' },
     ...{ 'state-dir': join(folder, 'state'), 'max-age': '30d', toolchains: 'any' },
     ...{ 'zfs-host': server.host, 'zfs-port': String(server.port), 'zfs-user': server.user },
     ...{ 'zfs-known-hosts': server.knownHosts, 'zfs-datasets': 'tank/ci', 'zfs-pattern': 'auto-*' },
     ...secrets,
-  }).finished;
-  const { hits, programs } = await watch.stop();
+  };
+  const { log, report } = await startAction<Report>(bundle, given, { PATH }).finished;
+  const { hits, called } = await stop();
   expect(hits).toEqual([]);
   expect([report?.result, log]).toEqual([result, expect.any(String)]);
-  expect(programs).toContain('flock');
+  expect(called).toEqual(['flock']);
   expect((await zfs.state()).datasets['tank/ci']?.snapshots).toHaveLength(left);
 });

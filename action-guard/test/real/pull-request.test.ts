@@ -231,15 +231,15 @@ describe('a token', () => {
     async ({ token, inputs, env, comments }) => {
       forge.tokens = { [token]: 'writes' };
       const variables: Record<string, string> = env ? { GITHUB_TOKEN: env } : {};
-      const watch = await watchProcesses({ ...inputs, ...variables }, bundle);
+      const watch = await watchProcesses({ ...inputs, ...variables }, bundle, ['git']);
       const { code } = await check(
         branch({ [PATH]: workflow('') }),
         { ...inputs, tools: 'true', json: 'r.json', sarif: 'r.sarif', junit: 'r.xml' },
-        variables,
+        { ...variables, PATH: watch.PATH },
       );
-      const { hits, programs } = await watch.stop();
+      const { hits, called } = await watch.stop();
       expect([code, forge.comments.length, hits]).toEqual([1, comments, []]);
-      expect(programs).toContain('git');
+      expect(called).toEqual(['git']);
     },
   );
 });

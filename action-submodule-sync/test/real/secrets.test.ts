@@ -23,10 +23,11 @@ it.each([
     code: 1,
   },
 ])('secrets $name are in no process list, and in nothing that is written', async ({ change, code }) => {
-  const { tokens = '', 'ssh-key': key = '' } = { ...world.inputs(), ...change() };
-  const watch = await watchProcesses({ tokens, key }, bundle);
-  const finished = await world.check({ ...change(), push: 'alm' }, { GITHUB_TOKEN: hostilePassphrase });
-  const { hits, programs } = await watch.stop();
+  const inputs: Record<string, string> = { ...world.inputs(), ...change() };
+  const { tokens = '', 'ssh-key': key = '' } = inputs;
+  const { PATH, stop } = await watchProcesses({ tokens, key }, bundle, ['git', 'ssh']);
+  const finished = await world.check({ ...inputs, push: 'alm' }, { GITHUB_TOKEN: hostilePassphrase, PATH });
+  const { hits, called } = await stop();
   expect([finished.code, hits]).toEqual([code, []]);
-  expect(programs).toContain('git');
+  expect(called).toContain('git');
 });
