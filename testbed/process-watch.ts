@@ -30,7 +30,7 @@ export async function watchProcesses(
   const calls = join(folder, 'calls');
   mkdirSync(calls);
   for (const name of programs) {
-    const real = execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim();
+    const real = execFileSync('which', [name], { encoding: 'utf8' }).trim();
     const note = `{ printf '%s\\n' "$@"; env; } > '${calls}/${name}.'$$`;
     writeFileSync(join(folder, name), `#!/bin/sh\n${note}\nexec '${real}' "$@"\n`);
     chmodSync(join(folder, name), 0o755);

@@ -49,8 +49,8 @@ async function tryOnce(paths: string[]): Promise<HeldLocks | undefined> {
   const chain = paths.flatMap((path) => ['flock', '-n', '-x', '-E', String(BUSY), path]);
   const [program = '', ...args] = [...chain, 'sh', '-c', 'echo; exec cat'];
   // Not our whole environment: the inputs are in it, and others can read in /proc what a flock of theirs has.
-  const env = { PATH: process.env.PATH, LC_ALL: 'C' };
-  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const { env } = process;
+  const child = spawn(program, args, { env: { PATH: env.PATH, LC_ALL: 'C' }, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {});
   let trouble = '';
   child.stderr.on('data', (chunk: Buffer) => {
