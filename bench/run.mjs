@@ -10,6 +10,7 @@ import { downTime } from './deploy/down-time.ts';
 import { roundTrip } from './deploy/round-trip.ts';
 import { startTarget } from './deploy/target.ts';
 import { unchanged } from './deploy/unchanged.ts';
+import { policies } from './guard/policies.ts';
 import { tools } from './guard/tools.ts';
 import { tree } from './guard/tree.ts';
 import { workflows } from './guard/workflows.ts';
@@ -44,6 +45,7 @@ const parts = {
   'guard-tools': { measure: tools, rounds: 7 },
   'guard-tree': { measure: tree, rounds: 3 },
   'guard-workflows': { measure: workflows, rounds: 5 },
+  'guard-policies': { measure: policies, rounds: 5 },
 };
 
 const { values } = parseArgs({
