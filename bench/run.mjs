@@ -12,6 +12,7 @@ import { downTime } from './deploy/down-time.ts';
 import { roundTrip } from './deploy/round-trip.ts';
 import { startTarget } from './deploy/target.ts';
 import { unchanged } from './deploy/unchanged.ts';
+import { policies } from './guard/policies.ts';
 import { tools } from './guard/tools.ts';
 import { tree } from './guard/tree.ts';
 import { workflows } from './guard/workflows.ts';
@@ -47,6 +48,7 @@ const parts = {
   'guard-tools': { measure: tools, action: 'guard', rounds: 7 },
   'guard-tree': { measure: tree, action: 'guard', rounds: 5 },
   'guard-workflows': { measure: workflows, action: 'guard', rounds: 5 },
+  'guard-policies': { measure: policies, action: 'guard', rounds: 5 },
 };
 
 const { values } = parseArgs({

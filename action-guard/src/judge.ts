@@ -84,7 +84,7 @@ export function judge(of: Case): Judgement {
   excuse(of, findings, notes);
   return {
     findings: sorted(findings),
-    rules: rules.map((rule) => ({ ...rule, status: settled(rule, findings) })),
+    rules: settled(rules, findings),
     notes,
   };
 }
@@ -103,7 +103,7 @@ function apply(of: Case, rule: Rule, options: unknown, severity: Severity): Judg
   return now.map((finding) => {
     const print = fingerprint(rule.id, finding, head, base);
     const count = left.get(print) ?? 0;
-    left.set(print, count - 1);
+    if (count > 0) left.set(print, count - 1);
     return {
       ...finding,
       rule: rule.id,
@@ -143,10 +143,15 @@ function statusOf(findings: Judged[], files: number): RuleStatus {
 }
 
 /** What is excused or was there before no longer makes a rule fail. */
-function settled({ id, status, files }: RuleResult, findings: Judged[]): RuleStatus {
-  if (status !== 'fail' && status !== 'unknown') return status;
-  const counting = findings.filter(({ rule, old, excused }) => rule === id && !old && !excused);
-  return statusOf(counting, Math.max(1, files));
+function settled(rules: RuleResult[], findings: Judged[]): RuleResult[] {
+  // By rule in one go: a hostile file has tens of thousands of findings.
+  const counting = new Map<string, Judged[]>(rules.map(({ id }) => [id, []]));
+  for (const finding of findings) if (!finding.old && !finding.excused) counting.get(finding.rule)?.push(finding);
+  return rules.map((rule) =>
+    rule.status === 'fail' || rule.status === 'unknown'
+      ? { ...rule, status: statusOf(counting.get(rule.id) ?? [], Math.max(1, rule.files)) }
+      : rule,
+  );
 }
 
 function badSuppression({ path, line, problem }: BadSuppression, { head }: Case): Judged {

@@ -1,11 +1,22 @@
+/** The text that was looked at last: rule after rule asks about the same one. */
+let last: { text: string; starts: readonly number[] } = { text: '', starts: [0] };
+
+function startsOf(text: string): readonly number[] {
+  if (last.text === text) return last.starts;
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  last = { text, starts };
+  return starts;
+}
+
 /** Finds lines and columns of offsets in one text, fast for many of them. */
 export class Lines {
-  readonly #starts: number[] = [0];
+  readonly #starts: readonly number[];
   readonly text: string;
 
   constructor(text: string) {
     this.text = text;
-    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.#starts.push(at + 1);
+    this.#starts = startsOf(text);
   }
 
   /** From 1. */

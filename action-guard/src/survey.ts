@@ -7,6 +7,7 @@ import { type Entry, entriesOf, gitTree, readBlobs } from './git-tree.js';
 import type { Inputs } from './inputs.js';
 import { type Case, isActive } from './judge.js';
 import { type Policy, readPolicy } from './policy.js';
+import type { Family } from './rule.js';
 import { suppressionsIn } from './suppressions.js';
 import { askTools } from './tools/index.js';
 import { matcher, type Tree } from './tree.js';
@@ -38,7 +39,7 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   const commits = base ? await commitsBetween(git, base, commit) : [];
   // Also what came and went on the way: a secret that is taken out again is out.
   const changed = baseEntries && new Set([...differences(baseEntries, entries), ...commits.map(({ path }) => path)]);
-  const wanted = wantedBy(policy, changed);
+  const wanted = wantedBy(families, policy, changed);
   const head = await gitTree(git, entries, wanted);
   const before = baseEntries && (await gitTree(git, baseEntries, wanted));
   const nothing = () => ({ answers: new Map<string, unknown>(), notes: [] as string[] });
@@ -132,7 +133,11 @@ export function differences(before: Entry[], after: Entry[]): Set<string> {
 }
 
 /** Whether a rule that has something to do asks for a file; each takes out what it leaves out for itself alone. */
-function wantedBy(policy: Policy, changed: Set<string> | undefined): (path: string) => boolean {
+export function wantedBy(
+  families: readonly Family[],
+  policy: Policy,
+  changed: ReadonlySet<string> | undefined,
+): (path: string) => boolean {
   // Rules of a family mostly name the same files: each list is made into a matcher once, and each path is matched once.
   const asked = { always: new Set<string>(), whenChanged: new Set<string>() };
   for (const family of families) {

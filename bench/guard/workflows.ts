@@ -111,7 +111,8 @@ export async function workflows(settings: Settings): Promise<Part> {
   }
 }
 
-function oursOf(family: Family, rule: Rule, { files, base, options }: Sample): Finding[] {
+/** What a rule says of one of its samples. */
+export function oursOf(family: Family, rule: Rule, { files, base, options }: Sample): Finding[] {
   return rule.check({
     head: treeOf(files),
     base: base && treeOf(base),

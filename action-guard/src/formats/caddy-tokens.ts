@@ -36,7 +36,7 @@ export interface LexOptions {
 }
 
 /** A whole proxy has some thousand tokens. A few lines of imports can ask for more than any machine holds. */
-export const mostTokens = 150_000;
+export const mostTokens = 60_000;
 
 /** Position of a token. */
 export function at(token: Token): Position {

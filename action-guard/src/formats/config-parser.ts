@@ -81,64 +81,71 @@ function* linesOf(text: string): Generator<Place & { text: string }> {
 /** Never throws; a file that Python refuses has `error`. */
 export function readIni(text: string): IniFile {
   const file: IniFile = { sections: new Map(), defaults: new Map() };
-  const values = new Map<IniEntry, string[]>();
   let section: { name: string; entries: Map<string, IniEntry> } | undefined;
   let entry: IniEntry | undefined;
+  /** Lines of its value. */
+  let values: string[] = [];
+  const finish = () => {
+    if (entry && values.length > 1) entry.value = rstrip(values.join('\n'));
+    entry = undefined;
+    values = [];
+  };
   let indent = 0;
   for (const { text: line, line: number, column: start } of linesOf(text)) {
     const comment = wholeLineComment(line) ? 0 : inlineComment(line);
     const value = strip(comment < 0 ? line : line.slice(0, comment));
     if (value === '') {
-      if (comment < 0 && entry) values.get(entry)?.push('');
+      if (comment < 0 && entry) values.push('');
       continue;
     }
     let first = 0;
     while (isSpace(line, first)) first++;
-    const place = { line: number, column: start + first };
+    const column = start + first;
     if (section && entry && first > indent) {
-      values.get(entry)?.push(value);
-      entry.lines.push({ ...place, text: value });
+      values.push(value);
+      entry.lines.push({ line: number, column, text: value });
       continue;
     }
     indent = first;
     const close = value.lastIndexOf(']');
     if (value.startsWith('[') && close >= 2) {
-      entry = undefined;
+      finish();
       const name = value.slice(1, close);
       if (name === 'DEFAULT') section = { name, entries: file.defaults };
       else if (file.sections.has(name)) {
-        file.error = { ...place, what: `the section [${name}] comes twice in one file` };
+        file.error = { line: number, column, what: `the section [${name}] comes twice in one file` };
         break;
       } else {
-        const made: IniSection = { ...place, name, entries: new Map() };
+        const made: IniSection = { line: number, column, name, entries: new Map() };
         file.sections.set(name, made);
         section = made;
       }
       continue;
     }
     if (!section) {
-      file.error = { ...place, what: 'something stands before the first [section]' };
+      file.error = { line: number, column, what: 'something stands before the first [section]' };
       break;
     }
     const delimiter = firstOf(value, '=', ':');
     const key = rstrip(value.slice(0, Math.max(delimiter, 0))).toLowerCase();
     if (delimiter < 0 || key === '') {
-      file.error ??= { ...place, what: 'this line is neither a section nor `name = value`' };
+      file.error ??= { line: number, column, what: 'this line is neither a section nor `name = value`' };
       // As in Python, what follows still belongs to the option before.
       if (delimiter < 0) continue;
     }
     if (section.entries.has(key)) {
-      file.error = { ...place, what: `${key} comes twice in [${section.name}] of one file` };
+      file.error = { line: number, column, what: `${key} comes twice in [${section.name}] of one file` };
       break;
     }
     const rest = value.slice(delimiter + 1);
     const own = strip(rest);
     const offset = first + delimiter + 1 + (own === '' ? 0 : rest.indexOf(own));
-    entry = { ...place, key, value: '', lines: [{ line: number, column: start + offset, text: own }] };
+    finish();
+    entry = { line: number, column, key, value: own, lines: [{ line: number, column: start + offset, text: own }] };
     section.entries.set(key, entry);
-    values.set(entry, [own]);
+    values.push(own);
   }
-  for (const [each, lines] of values) each.value = rstrip(lines.join('\n'));
+  finish();
   return file;
 }
 

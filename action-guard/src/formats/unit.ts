@@ -131,13 +131,16 @@ const escapes: Readonly<Record<string, string>> = {
   s: ' ',
 };
 
-/** The words of a value with systemd's quotes and escapes. `invalid`: from where on systemd ignores it. */
-export function splitUnitValue(value: string): { words: UnitWord[]; invalid?: number } {
+/** The words of a value, or the first `most`, with systemd's quotes and escapes. `invalid`: from where on systemd ignores it. */
+export function splitUnitValue(
+  value: string,
+  most = Number.POSITIVE_INFINITY,
+): { words: UnitWord[]; invalid?: number } {
   const words: UnitWord[] = [];
   let at = 0;
   for (;;) {
     while (isSpace(value[at])) at++;
-    if (at >= value.length) return { words };
+    if (at >= value.length || words.length >= most) return { words };
     const index = at;
     let text = '';
     let quote = '';

@@ -4,7 +4,7 @@ import { domainsToResolve } from '../rules/caddy/dead-domain.js';
 import { caddy } from '../rules/caddy/index.js';
 import type { CaddyRuleOptions } from '../rules/caddy/options.js';
 import { type UnitOptions, unit } from '../rules/unit/index.js';
-import { type Tree, treeOf } from '../tree.js';
+import { makeTree, type Tree } from '../tree.js';
 import { askCaddy } from './caddy.js';
 import { runFilters } from './fail2ban.js';
 import { resolveDomains } from './resolve.js';
@@ -32,8 +32,9 @@ export async function askTools(
 ): Promise<ToolAnswers> {
   const answers = new Map<string, unknown>();
   const notes: string[] = [];
+  const here = readOnly(tree);
   const options = policy.options(caddy as unknown as Family) as CaddyRuleOptions;
-  const caddyfiles = read(tree, options.files);
+  const caddyfiles = read(here, options.files);
   if (caddyfiles.length > 0) {
     const said = await askCaddy(tree, caddyfiles, { served: options.served, plugins: options.plugins });
     if (said) answers.set('caddy', said);
@@ -42,13 +43,13 @@ export async function askTools(
     const domains = domainsToResolve(tree, options).filter((domain) => !(domain in before));
     answers.set('resolve', { ...before, ...(await resolveDomains(domains)) });
   }
-  const filters = read(tree, ['**/fail2ban/**/filter.d/*.conf', '**/filter.d/*.conf']);
+  const filters = read(here, ['**/fail2ban/**/filter.d/*.conf', '**/filter.d/*.conf']);
   if (filters.length > 0) {
-    const runs = await runFilters(readOnly(tree), filters, path);
+    const runs = await runFilters(here, filters, path);
     if (runs) answers.set('fail2ban', runs);
     else notes.push("There is no fail2ban-regex here: filters were judged by the guard's own reader.");
   }
-  const units = read(tree, (policy.options(unit as unknown as Family) as UnitOptions).files);
+  const units = read(here, (policy.options(unit as unknown as Family) as UnitOptions).files);
   if (units.length > 0) {
     const said = await askSystemd(units.map((each) => ({ path: each, text: tree.file(each)?.text ?? '' })));
     if (said) answers.set('systemd-analyze', said);
@@ -57,26 +58,23 @@ export async function askTools(
   return { answers, notes };
 }
 
-/** Paths that match and whose text is here: nobody asked for the others. */
+/** Paths of files that match. */
 function read(tree: Tree, globs: string[]): string[] {
-  const wanted = new Set(
-    readOnly(tree)
-      .matching(globs)
-      .filter(({ kind }) => kind === 'file' || kind === 'executable')
-      .map(({ path }) => path),
-  );
-  return [...wanted];
+  const files = tree.matching(globs).filter(({ kind }) => kind === 'file' || kind === 'executable');
+  return files.map(({ path }) => path);
 }
 
-/** The part of a tree whose texts were read. */
+/** The part of a tree whose texts are here: nobody asked for the others. */
 function readOnly(tree: Tree): Tree {
-  const files = tree.paths.flatMap((path) => {
-    try {
-      const file = tree.file(path);
-      return file ? [[path, file] as const] : [];
-    } catch {
-      return [];
-    }
-  });
-  return treeOf(Object.fromEntries(files));
+  const files = new Map(
+    tree.paths.flatMap((path) => {
+      try {
+        const file = tree.file(path);
+        return file ? [[path, file] as const] : [];
+      } catch {
+        return [];
+      }
+    }),
+  );
+  return makeTree([...files.keys()], (path) => files.get(path));
 }

@@ -178,7 +178,21 @@ const caddyfile = fc
     if (kind === 7) text = `\uFEFF${text}`;
     if (kind === 8) text = text.slice(0, text.length >> 1);
     return crlf === 0 ? text.replaceAll('\n', '\r\n') : text;
-  });
+  })
+  // One host under two policies of certificates: how Caddy joins such policies differs by version, so it is not modelled.
+  .filter((text) => !hasTwoPolicies(readCaddy(treeOf({ Caddyfile: text }), 'Caddyfile', { environment: {} })));
+
+function hasTwoPolicies({ blocks }: CaddyConfig): boolean {
+  const policies = new Map<string, string>();
+  return blocks.some(({ sites, tls }) =>
+    sites.some(({ host }) => {
+      const own = JSON.stringify(tls);
+      const other = policies.get(host) ?? own;
+      policies.set(host, own);
+      return other !== own;
+    }),
+  );
+}
 
 /** Addresses by listener, as Caddy makes routes of them. */
 function hostsOf(config: CaddyConfig): string[] {
@@ -201,7 +215,7 @@ describe('the own reader of Caddyfiles says what caddy adapt says', () => {
 
   beforeAll(async () => {
     await installMissing(['caddy']);
-    const texts = fc.sample(caddyfile, { numRuns: files, seed: 20_250 });
+    const texts = fc.sample(caddyfile, { numRuns: files, seed: Number(process.env.CADDY_SEED ?? 20_250) });
     const written = Object.fromEntries(
       texts.flatMap((text, index) => [
         [`${index}/Caddyfile`, text],

@@ -57,6 +57,40 @@ export class Work {
 
 export class TooLarge extends Error {}
 
+interface Lines {
+  acls: Acl[];
+  /** How many lines and networks. */
+  policies: number;
+  nets: number;
+  /** Where a network of them begins or ends. */
+  cuts: Record<4 | 6, Set<bigint>>;
+}
+
+const known = new WeakMap<DnsServer, { types: Set<string>; lines: Map<string, Lines> }>();
+
+/** The lines that are for a name and a type. Worked out once for all types that no line names: rules ask for a dozen. */
+function linesFor(server: DnsServer, name: string, type: string): Lines {
+  let cached = known.get(server);
+  if (!cached) {
+    const types = server.acls.flatMap(({ policies }) => policies).map(({ types: each }) => each);
+    cached = { types: new Set(types.flatMap((each) => (each ? [...each] : []))), lines: new Map() };
+    known.set(server, cached);
+  }
+  const key = `${cached.types.has(type) ? type : ''} ${name}`;
+  let lines = cached.lines.get(key);
+  if (lines) return lines;
+  lines = { acls: aclsFor(server, name), policies: 0, nets: 0, cuts: { 4: new Set(), 6: new Set() } };
+  for (const { policies } of lines.acls)
+    for (const { types, nets } of policies) {
+      if (types && !types.has(type)) continue;
+      lines.policies++;
+      lines.nets += nets?.length ?? 0;
+      for (const { family, low, high } of nets ?? []) lines.cuts[family].add(low).add(high + 1n);
+    }
+  cached.lines.set(key, lines);
+  return lines;
+}
+
 /**
  * How queries of a type are treated for all sources of some networks, largest share first. Exact: addresses are cut where
  * a network of the acl begins or ends.
@@ -70,22 +104,20 @@ export function shares(
   without: readonly Net[] = [],
 ): Share[] {
   work.spend(server.acls.reduce((sum, { zones, policies: each }) => sum + 1 + zones.length + each.length, 0));
-  const acls = aclsFor(server, name);
-  const policies = acls.flatMap(({ policies: each }) => each).filter(({ types }) => !types || types.has(type));
-  const nets = policies.flatMap(({ nets: each }) => each ?? []);
+  const { acls, policies, nets, cuts: own } = linesFor(server, name, type);
   const found = new Map<Policy | undefined, { verdict: Verdict; size: bigint }>();
   let total = 0n;
   for (const family of [4, 6] as const) {
     const wanted = sources.filter((net) => net.family === family);
     if (wanted.length === 0) continue;
-    const cuts = new Set<bigint>();
-    for (const net of [...wanted, ...without, ...nets])
+    const cuts = new Set(own[family]);
+    for (const net of [...wanted, ...without])
       if (net.family === family) {
         cuts.add(net.low);
         cuts.add(net.high + 1n);
       }
     const sorted = [...cuts].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-    work.spend(sorted.length * (nets.length + policies.length + wanted.length + without.length));
+    work.spend(sorted.length * (nets + policies + wanted.length + without.length));
     for (const [index, low] of sorted.entries()) {
       const next = sorted[index + 1];
       if (next === undefined) break;
@@ -150,9 +182,11 @@ function unreached(work: Work, policies: readonly Policy[]): { policy: Policy; b
       for (const type of types) {
         let by: Policy | undefined;
         for (const policy of policies) {
+          // What is told of it already stays; most lines of a long list are.
+          if (by && (reached.has(policy) || taken.has(policy))) continue;
           if (policy.types && !policy.types.has(type)) continue;
           if (policy.nets && !policy.nets.some((each) => contains(each, family, low))) continue;
-          if (by) taken.set(policy, taken.get(policy) ?? by);
+          if (by) taken.set(policy, by);
           else reached.add(policy);
           by ??= policy;
         }

@@ -183,16 +183,18 @@ export class Config {
       const name = conditional?.[1] ?? section.name;
       const before = this.sections.get(name);
       const options: Options = before ?? new Map();
-      const known = this.#known.get(name) ?? new Map<string, Option>();
-      for (const key of section.entries.keys()) {
-        const own = conditional ? `${key}${conditional[2]}` : key;
-        const old = before?.get(own);
-        if (old) known.set(own, old);
+      if (before) {
+        const known = this.#known.get(name) ?? new Map<string, Option>();
+        for (const key of section.entries.keys()) {
+          const own = conditional ? `${key}${conditional[2]}` : key;
+          const old = before.get(own);
+          if (old) known.set(own, old);
+        }
+        this.#known.set(name, known);
       }
       for (const [key, entry] of section.entries) {
         options.set(conditional ? `${key}${conditional[2]}` : key, optionOf(entry, path));
       }
-      if (before) this.#known.set(name, known);
       this.sections.set(name, options);
     }
   }

@@ -95,9 +95,13 @@ function check({ head, options }: Look<IptOptions>): Finding[] {
   return findings;
 }
 
+/** Beyond this nobody wrote the rules by hand, and reading them a second time is not worth it. */
+const longestToMend = 200_000;
+
 /** The file with loopback accepted in front, if that mends all of it. */
 function mend(rules: RulesFile, options: IptOptions, head: Tree): Record<string, string> | undefined {
   const { path, text } = rules.file;
+  if (text.length > longestToMend) return undefined;
   const chain = rules.format === 'ufw' ? (/\n?:?-?A? ?(ufw6?)-before-input/.exec(text)?.[1] ?? 'ufw') : '';
   const name = chain ? `${chain}-before-input` : 'INPUT';
   const all = text.split('\n');

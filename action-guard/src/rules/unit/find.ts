@@ -16,7 +16,7 @@ export function find(tree: Tree, options: UnitOptions, which: 'ui' | 'server'): 
 function runs(main: UnitFile, program: string): boolean {
   return main.entries.some(({ section, key, value }) => {
     if (section !== 'Service' || key !== 'ExecStart') return false;
-    const [first] = splitUnitValue(value).words;
+    const [first] = splitUnitValue(value, 1).words;
     return first !== undefined && basename(first.text.replace(/^[-@:+!|]+/, '')) === program;
   });
 }
