@@ -87,13 +87,15 @@ export async function runWorkflow(options: WorkflowRun): Promise<WorkflowFinishe
   // Without a settings file it asks which image it should pull.
   await mkdir(join(home, '.config', 'act'), { recursive: true });
   await writeFile(join(home, '.config', 'act', 'actrc'), '');
-  const env = { GITHUB_REPOSITORY: name, GITHUB_SERVER_URL: server, ...options.env };
+  const token = secrets.GITHUB_TOKEN ?? 'none';
+  // The token is in the environment of every step, as with Forgejo's runner and unlike GitHub's.
+  const env = { GITHUB_REPOSITORY: name, GITHUB_SERVER_URL: server, GITHUB_TOKEN: token, ...options.env };
   const args = [
     ...[event, '--json', '--directory', repository, '--workflows', workflow],
     ...['--platform', 'gbo=-self-hosted', '--pull=false', '--no-cache-server', '--container-daemon-socket', '-'],
     ...['--eventpath', await file('event.json', payload)],
     // Without a token it asks GitHub's command line for one.
-    ...['--secret-file', await file('secrets.yml', { GITHUB_TOKEN: 'none', ...secrets })],
+    ...['--secret-file', await file('secrets.yml', { ...secrets, GITHUB_TOKEN: token })],
     ...['--var-file', await file('vars.yml', vars), '--env-file', await file('env.yml', env)],
   ];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', await actBinary(), ...args], {
