@@ -224,7 +224,7 @@ describe.runIf(available.ok)('actions as released, used by the workflows of a te
     expect(finished.code, finished.log).toBe(1);
     expect(textOf(finished, 'Guard')).toContain('lxd/port-removed');
     expect(forge.shown, finished.log).toEqual([
-      expect.objectContaining({ path: 'lxd/acme-proxy.yaml', body: expect.stringContaining('443') }),
+      expect.objectContaining({ path: 'lxd/acme-proxy.yaml', new_position: 7, body: expect.stringContaining('443') }),
     ]);
     expect(forge.statuses.at(-1)).toMatchObject({ commit: head, state: 'failure' });
   });
