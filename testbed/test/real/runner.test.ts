@@ -48,8 +48,6 @@ describe.runIf(available.ok)('actions as released, used by the workflows of a te
   }
 
   beforeAll(async () => {
-    const began = Date.now();
-    const lap = (name: string) => console.log(name, Date.now() - began);
     const cloned = execute('git', ['clone', '--quiet', '--no-hardlinks', root, source]).then(() =>
       inSource(process.execPath, 'scripts/bootstrap.mjs', '--no-bundles'),
     );
@@ -60,13 +58,10 @@ describe.runIf(available.ok)('actions as released, used by the workflows of a te
       installMissing(['faketime', 'flock', 'cc']),
       cloned,
     ]);
-    lap('started');
     await tested();
     await Promise.all(actions.map((action) => release(action, '1.0.0')));
-    lap('released');
     await target();
     await beginRoot();
-    lap('begun');
   }, 600_000);
   afterAll(async () => {
     forge?.stop();
