@@ -87,7 +87,7 @@ export async function runWorkflow(options: WorkflowRun): Promise<WorkflowFinishe
   // Without a settings file it asks which image it should pull.
   await mkdir(join(home, '.config', 'act'), { recursive: true });
   await writeFile(join(home, '.config', 'act', 'actrc'), '');
-  const token = secrets.GITHUB_TOKEN ?? 'none';
+  const token = secrets.GITHUB_TOKEN ?? 'token-of-the-run';
   // The token is in the environment of every step, as with Forgejo's runner and unlike GitHub's.
   const env = { GITHUB_REPOSITORY: name, GITHUB_SERVER_URL: server, GITHUB_TOKEN: token, ...options.env };
   const args = [
