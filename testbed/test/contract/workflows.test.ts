@@ -79,3 +79,8 @@ describe.each(all)('$path', ({ path, workflow }) => {
     if (path.startsWith('examples/')) expect(uses.filter((each) => each.startsWith('./'))).toEqual([]);
   });
 });
+
+it('the guard is green over this repository, as its self-test asks', async () => {
+  const { code, log } = await run({ tools: 'false' }, { GITHUB_EVENT_NAME: 'push', GITHUB_WORKSPACE: root });
+  expect(code, log.slice(-2000)).toBe(0);
+});
