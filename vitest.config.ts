@@ -20,7 +20,10 @@ export default defineConfig({
       extends: true as const,
       test: {
         name,
-        include: [`{packages,action-}*/**/test/${name}/**/*.test.ts`, `{testbed,demo}/test/${name}/**/*.test.ts`],
+        include: [
+          `{packages,action-}*/**/test/${name}/**/*.test.ts`,
+          `{testbed,demo,docs,bench}/test/${name}/**/*.test.ts`,
+        ],
         testTimeout: seconds * 1000,
         hookTimeout: 600_000, // the first start of a systemd host builds its root file system
       },

@@ -18,10 +18,19 @@ export interface Figure {
 /** What came out of a comparison, and what it has to reach; without a limit it is only told. */
 export interface Goal {
   text: string;
+  /** One of each run, in their order. */
+  values: number[];
+  /** What counts of them: the median, or the worst where one run is enough to miss it. */
   value: number;
   unit: Figure['unit'];
-  limit?: { atLeast: number } | { atMost: number };
+  limit?: Limit;
+  /** There is no chance in it, such as in the size of a file: one value is enough. */
+  fixed?: boolean;
+  /** Why it is missed, where that is known; told only when it is. */
+  reason?: string;
 }
+
+export type Limit = { atLeast: number } | { atMost: number };
 
 /** What one file of the bench found out. */
 export interface Part {
@@ -68,22 +77,53 @@ export function median(values: number[]): number {
   return sorted.length % 2 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** How many times longer `slow` took than `fast`: pair by pair within a round, then the median. */
-export function ratio(samples: Map<string, number[]>, slow: string, fast: string): number {
-  const divisors = samples.get(fast) ?? [];
-  return median((samples.get(slow) ?? []).map((value, round) => value / (divisors[round] ?? Number.NaN)));
+export const least = (values: number[]): number => Math.min(...values);
+export const most = (values: number[]): number => Math.max(...values);
+
+/** A goal, or what is only told, from the values of its runs; `counts` says which of them is held to the limit. */
+export function goal(
+  text: string,
+  values: number[],
+  limit?: Limit,
+  { counts = median, ...more }: Partial<Pick<Goal, 'unit' | 'fixed' | 'reason'>> & { counts?: typeof median } = {},
+): Goal {
+  return { text, values, value: counts(values), unit: '', limit, ...more };
 }
 
-/** By how much `more` exceeds `less`, pair by pair; the median. */
-export function excess(samples: Map<string, number[]>, more: string, less: string): number {
-  const others = samples.get(less) ?? [];
-  return median((samples.get(more) ?? []).map((value, round) => value - (others[round] ?? Number.NaN)));
+/** How many times longer `slow` took than `fast`: pair by pair, within a round. */
+export function ratios(samples: Map<string, number[]>, slow: string, fast: string): number[] {
+  return paired(samples, slow, fast, (value, divisor) => value / divisor);
+}
+
+/** By how much `more` exceeds `less`, pair by pair. */
+export function excesses(samples: Map<string, number[]>, more: string, less: string): number[] {
+  return paired(samples, more, less, (value, other) => value - other);
+}
+
+function paired(
+  samples: Map<string, number[]>,
+  one: string,
+  other: string,
+  take: (one: number, other: number) => number,
+): number[] {
+  const others = samples.get(other) ?? [];
+  return (samples.get(one) ?? []).map((value, round) => take(value, others[round] ?? Number.NaN));
 }
 
 /** undefined: there is nothing to be met. */
 export function isMet({ value, limit }: Goal): boolean | undefined {
   if (!limit) return undefined;
   return 'atLeast' in limit ? value >= limit.atLeast : value <= limit.atMost;
+}
+
+/**
+ * How many times better than its limit a value is: below 1 it is worse. Infinite where nothing is left of what there should
+ * be little of; undefined where nothing at all may be, since that is no ratio.
+ */
+export function margin(value: number, limit: Limit): number | undefined {
+  if ('atLeast' in limit) return limit.atLeast === 0 ? undefined : value / limit.atLeast;
+  if (limit.atMost === 0) return undefined;
+  return value > 0 ? limit.atMost / value : Number.POSITIVE_INFINITY;
 }
 
 /** Runs a program to its end and gives the time that took, in ms. Rejects, with its words, when it does not exit with 0. */

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Contender, figures, type Goal, interleave, type Part, ratio, type Settings, timed } from './measure.js';
+import { type Contender, figures, goal, interleave, type Part, ratios, type Settings, timed } from './measure.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -52,10 +52,8 @@ export async function startUp(settings: Settings): Promise<Part> {
     title: 'Start: from the start of a bundle to its first log line, against bare node',
     figures: [...figures(samples), ...sizes.map(([name, size]) => ({ name, unit: 'MB' as const, values: [size] }))],
     goals: [
-      ...starts.map(
-        (name): Goal => ({ text: name, value: ratio(samples, name, 'node -e 0'), unit: '', limit: { atMost: 3 } }),
-      ),
-      ...sizes.map(([text, value]): Goal => ({ text, value, unit: 'MB', limit: { atMost: 2.5 } })),
+      ...starts.map((name) => goal(`${name} / node -e 0`, ratios(samples, name, 'node -e 0'), { atMost: 3 })),
+      ...sizes.map(([name, size]) => goal(name, [size], { atMost: 2.5 }, { unit: 'MB', fixed: true })),
     ],
     notes: [
       'The masks a runner is told first (::add-mask::) do not count as a line.',

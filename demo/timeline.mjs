@@ -124,6 +124,7 @@ export function svg(acts) {
     parts.push(`<text x="${at}" y="${y - 8}" class="tick">${second} s</text>`);
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 ${y + 10}" font-family="sans-serif" font-size="12">
+<title>What took the time in each deploy</title>
 <style>.act { font-weight: bold; font-size: 14px } .name { text-anchor: end } .tick { text-anchor: middle; fill: #6b7280 }</style>
 <rect width="1000" height="${y + 10}" fill="#ffffff"/>
 <text x="20" y="24" font-size="16">What took the time, in seconds from the start of each deploy</text>

@@ -1,27 +1,18 @@
 // npm run release -- action-deploy 1.2.3 --remote URL [--remote URL ...] [--dry-run]
 // Publishes an action: its tree as a commit in its own public repository, on every remote, and its tags v1.2.3, v1.2 and v1 in
 // one atomic push for each. Run again after a failure, it makes the same commit and pushes it where it is missing.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { actions, root } from './actions.mjs';
 import { assemble, commitOf, filesIn, run } from './publish-tree.mjs';
+import { releaseCommand } from './release-command.mjs';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { remote: { type: 'string', multiple: true, default: [] }, 'dry-run': { type: 'boolean', default: false } },
+const command = releaseCommand({
+  remote: { type: 'string', multiple: true, default: [] },
+  'dry-run': { type: 'boolean', default: false },
 });
-const [action, version] = positionals;
-const folder = mkdtempSync(join(tmpdir(), 'gbo-release-'));
-try {
-  release();
-} catch (error) {
-  console.error(`Error: ${error.message}`);
-  process.exitCode = 1;
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+const { action, version, values, folder } = command;
+command.run(release);
 
 function release() {
   const known = actions().find(({ name }) => name === action);

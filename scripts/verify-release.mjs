@@ -1,23 +1,14 @@
 // npm run verify-release -- action-deploy 1.2.3 --remote URL
 // Builds a published release again from the commit it says it comes from, in a folder of its own, and compares every byte.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { root } from './actions.mjs';
 import { assemble, commitOf, filesIn, run, sha256 } from './publish-tree.mjs';
+import { releaseCommand } from './release-command.mjs';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { remote: { type: 'string' } } });
-const [action, version] = positionals;
-const folder = mkdtempSync(join(tmpdir(), 'gbo-verify-'));
-try {
-  verify();
-} catch (error) {
-  console.error(`Error: ${error.message}`);
-  process.exitCode = 1;
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+const command = releaseCommand({ remote: { type: 'string' } });
+const { action, version, values, folder } = command;
+command.run(verify);
 
 function verify() {
   if (!action || !version || !values.remote)

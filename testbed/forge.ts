@@ -22,6 +22,15 @@ export interface StandReview {
   comments: CodeComment[];
 }
 
+const running = new Map<string, ForgeStandIn>();
+
+/** Gives what the stand-in at this address was sent since now: address and body of each request, and no headers. */
+export function receivedBy(apiUrl: string | undefined): () => string[] {
+  const forge = running.get(apiUrl ?? '');
+  const from = forge?.received.length ?? 0;
+  return () => forge?.received.slice(from) ?? [];
+}
+
 /**
  * Stands in for Forgejo's REST API of one repository, since no Forgejo can run here: the calls an action makes on a pull
  * request, with what the real server does and refuses (read in its source): pages of at most 50, file line numbers, code
@@ -30,6 +39,8 @@ export interface StandReview {
  */
 export class ForgeStandIn {
   readonly calls: string[] = [];
+  /** Address and body of each request. */
+  readonly received: string[] = [];
   comments: StandComment[] = [];
   reviews: StandReview[] = [];
   statuses: { commit: string; context: string; state: string; description: string }[] = [];
@@ -48,6 +59,7 @@ export class ForgeStandIn {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
     this.#server.unref();
+    running.set(this.apiUrl, this);
     return this;
   }
 
@@ -68,6 +80,7 @@ export class ForgeStandIn {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
     let text = '';
     for await (const chunk of request) text += chunk;
+    this.received.push(`${request.url} ${text}`);
     const url = new URL(request.url ?? '', 'http://x');
     const path = url.pathname.replace(`/api/v1/repos/${this.repository}`, '');
     const call = `${request.method} ${path}`;

@@ -48,7 +48,9 @@ export async function hold(files: LockFile[], waitMs: number, signal?: AbortSign
 async function tryOnce(paths: string[]): Promise<HeldLocks | undefined> {
   const chain = paths.flatMap((path) => ['flock', '-n', '-x', '-E', String(BUSY), path]);
   const [program = '', ...args] = [...chain, 'sh', '-c', 'echo; exec cat'];
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  // Not our whole environment: the inputs are in it, and others can read in /proc what a flock of theirs has.
+  const { env } = process;
+  const child = spawn(program, args, { env: { PATH: env.PATH, LC_ALL: 'C' }, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {});
   let trouble = '';
   child.stderr.on('data', (chunk: Buffer) => {

@@ -91,6 +91,7 @@ class Planner {
     }
     budgets.push(this.#bySize('all', () => true, acts));
     for (const disk of short) budgets.push(this.#byFreeDisk(disk));
+    this.#byAge(acts); // what was old already, and in use only by what went for its size
     this.#alarmThrash();
     return {
       victims: [...this.#victims.values()],
@@ -150,8 +151,8 @@ class Planner {
       if (most === undefined || this.#age(item) < most || !acts(item)) continue;
       if (item.neededBy && protect !== 'none') continue;
       // A crate whose source is still in use is in use.
-      if ((item.dependents ?? []).some((each) => this.#age(each) < most || (each.neededBy && protect !== 'none')))
-        continue;
+      const stays = (item.dependents ?? []).filter((each) => !this.#victims.has(each));
+      if (stays.some((each) => this.#age(each) < most || (each.neededBy && protect !== 'none'))) continue;
       this.#evict(item, `not used for ${formatAge(this.#age(item))}`);
     }
   }

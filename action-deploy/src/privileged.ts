@@ -11,11 +11,15 @@ interface Privileged {
   rule: string;
 }
 
+/** What of a deploy's inputs decides which commands root has to run. */
+export type Deployed = Pick<Inputs, 'artifacts' | 'stateDir'>;
+
 /** The commands of a deploy that only root may run, so that `user` needs a sudo rule for each. */
-export function privilegedCommands(inputs: Inputs, user: string): Privileged[] {
+export function privilegedCommands(inputs: Deployed, user: string): Privileged[] {
   const units = [...new Set(inputs.artifacts.flatMap((artifact) => artifact.units))];
   const all: Privileged[] = [];
-  const exactly = (command: string, path: string) => all.push({ sample: command, rule: command.replace(/^\S+/, path) });
+  const exactly = (command: string, path: string) =>
+    all.push({ sample: command, rule: command.replace(/^\S+/, path).replaceAll(/[,:=\\]/g, '\\$&') });
   const activates = inputs.artifacts.map(({ activate }) => activate);
   for (const unit of units)
     for (const verb of ['restart', 'start', 'stop', 'reset-failed']) {
@@ -52,7 +56,7 @@ export function deadManArguments(user: string, release: string, seconds: number)
 }
 
 /** The lines of a sudoers file that let `user` deploy, and nothing else. The undo runs as `user`, not as root. */
-export function sudoersLines(inputs: Inputs, user: string): string[] {
+export function sudoersLines(inputs: Deployed, user: string): string[] {
   return privilegedCommands(inputs, user).map(({ rule }) => `${user} ALL=(root) NOPASSWD: ${rule}`);
 }
 

@@ -1,5 +1,5 @@
 import { type Report, textTable } from '@gbo/shared/report';
-import type { HealthCheck } from './artifact-input.js';
+import { keyRestrictions } from './authorized-keys.js';
 import type { Facts, HostFacts, LocalArtifact } from './facts.js';
 import type { Inputs } from './inputs.js';
 import { sudoersLines } from './privileged.js';
@@ -70,13 +70,11 @@ function factLines(host: HostFacts, withFiles: boolean): string[] {
 }
 
 function operatorLines(inputs: Inputs, host: HostFacts): string[] {
-  const checks = inputs.artifacts.flatMap(({ health }) => health);
-  const open = [...new Set(checks.flatMap(permitOpen))].map((address) => `,permitopen="${address}"`).join('');
   const lines = [
     'known-hosts (the keys this run accepted; compare them with the target before you trust them):',
     ...host.hostKeys.map(({ knownHostsLine, fingerprint }) => `${knownHostsLine}   # ${fingerprint}`),
     `authorized_keys of ${host.user} on the target (put before the public key):`,
-    `restrict${open ? `,port-forwarding${open}` : ''}`,
+    keyRestrictions(inputs.artifacts),
   ];
   if (host.uid === 0) return [...lines, 'sudoers: none needed, root deploys.'];
   return [
@@ -84,11 +82,4 @@ function operatorLines(inputs: Inputs, host: HostFacts): string[] {
     'sudoers (visudo -f /etc/sudoers.d/gbo-deploy; needs sudo 1.9.10 or later):',
     ...sudoersLines(inputs, host.user),
   ];
-}
-
-function permitOpen(check: HealthCheck): string[] {
-  if (check.kind === 'tcp') return [`${check.host}:${check.port}`];
-  if (check.kind === 'command') return [];
-  const url = new URL(check.url);
-  return [`${url.hostname}:${url.port || (url.protocol === 'https:' ? 443 : 80)}`];
 }

@@ -61,8 +61,8 @@ export async function surveyTarget(target: Target, shop: Workshop, queue: PQueue
 
 /** The look at one remote that the first question left open. */
 interface Look {
-  /** After what is cheap. */
-  near: Promise<Probe>;
+  /** After what is cheap. A function, since what nobody waits for must not reject. */
+  near(): Promise<Probe>;
   /** The answer, and where its history lies. */
   whole: Promise<{ probe: Probe; scratch: Scratch }>;
 }
@@ -82,24 +82,28 @@ function deeper(question: Question, first: Probe, scratch: Scratch, queue: PQueu
     });
   if (!lead) {
     const near = alone();
-    return { near, whole: near.then((probe) => whole(probe)) };
+    return { near: () => near, whole: near.then((probe) => whole(probe)) };
   }
-  const onBranch = { ...first, exists: 'yes' as const, onBranch: 'yes' as const };
+  const proven = (own: Probe): Probe => ({ ...own, trouble: undefined, exists: 'yes', onBranch: 'yes' });
   // The branch may have moved on while the other was asked.
   const isTwin = (other: Probe) => other.tip === first.tip;
-  const near = lead.near.then((other) => (isTwin(other) && other.onBranch === 'yes' ? onBranch : undefined));
+  const cheap = async () => {
+    const other = await lead.near();
+    return isTwin(other) && other.onBranch === 'yes' ? proven(first) : undefined;
+  };
   const together = async () => {
-    const cheap = await near;
-    if (cheap) return { probe: cheap, scratch: (await lead.whole).scratch };
+    const near = await cheap();
+    if (near) return { probe: near, scratch: (await lead.whole).scratch };
     // While the other fetches all of the history.
     const closer = await ask(() => lookClose(question, scratch, first));
     const other = await lead.whole;
-    if (isTwin(other.probe) && other.probe.onBranch === 'yes') return { probe: onBranch, scratch: other.scratch };
+    if (isTwin(other.probe) && other.probe.onBranch === 'yes')
+      return { probe: proven(closer.probe), scratch: other.scratch };
     if (isTwin(other.probe) && isOffBranch(other.probe)) return whole(closer.probe, other.scratch);
     return whole(isOpen(closer.probe) ? await alone(closer) : closer.probe);
   };
   const all = together();
-  return { near: near.then(async (probe) => probe ?? (await all).probe), whole: all };
+  return { near: async () => (await cheap()) ?? (await all).probe, whole: all };
 }
 
 function unasked({ remote, branch, url = '', refused }: Place): Probe {

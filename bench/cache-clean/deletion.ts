@@ -1,7 +1,17 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Contender, figures, interleave, output, type Part, ratio, type Settings, timed } from '../measure.js';
+import {
+  type Contender,
+  figures,
+  goal,
+  interleave,
+  output,
+  type Part,
+  ratios,
+  type Settings,
+  timed,
+} from '../measure.js';
 import { makeFolder } from './disk.js';
 
 const deleter = fileURLToPath(new URL('./delete-process.ts', import.meta.url));
@@ -41,14 +51,7 @@ export async function deletion(settings: Settings): Promise<Part> {
     return {
       title: `Deletion: ${crates * 100} files in ${crates * 12} folders`,
       figures: figures(samples),
-      goals: [
-        {
-          text: `${names.ours} / ${names.rm}`,
-          value: ratio(samples, names.ours, names.rm),
-          unit: '',
-          limit: { atMost: 1 },
-        },
-      ],
+      goals: [goal(`${names.ours} / ${names.rm}`, ratios(samples, names.ours, names.rm), { atMost: 1 })],
       notes: [
         "Ours is the action's own code in a process of its own, without the start of node, and also counts what is given back. What a build waits for is the move alone.",
       ],

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { figures, type Goal, interleave, median, type Part, type Settings } from '../measure.js';
+import { figures, goal, interleave, type Part, type Settings } from '../measure.js';
 import { makeDisk } from './disk.js';
 import { Home, oldOnes } from './home.js';
 import { ours } from './ours.js';
@@ -59,16 +59,10 @@ export async function lock(settings: Settings): Promise<Part> {
         run: async () => ({ [names.gc]: (await waits(path, () => peers.cargoGc(path, 30, false))).longest }),
       },
     ]);
-    const longest: Goal = {
-      text: names.ours,
-      value: median(samples.get(names.ours) ?? []),
-      unit: 'ms',
-      limit: { atMost: 50 },
-    };
     return {
       title: `Lock: how long a cargo waits while ${victims} things are evicted`,
       figures: figures(samples),
-      goals: [longest],
+      goals: [goal(names.ours, samples.get(names.ours) ?? [], { atMost: 50 }, { unit: 'ms' })],
       notes: [
         'The waiter takes the lock shared, lets go, and comes again half a millisecond later, as a build would that begins at any time.',
         'cargo clean gc deletes while it holds the lock.',

@@ -6,14 +6,15 @@ import {
   type Figure,
   figures,
   type Goal,
+  goal,
   interleave,
-  median,
+  type Limit,
+  most,
   output,
   type Part,
-  ratio,
+  ratios,
   type Settings,
 } from '../measure.js';
-
 import { makeDisk } from './disk.js';
 import { FILES, Home, oldOnes } from './home.js';
 import { ours } from './ours.js';
@@ -102,35 +103,29 @@ export async function plan(settings: Settings): Promise<Part> {
     const third = await interleave(settings, [planOf(`${names.plan}, ${large * FILES} files`, large)]);
 
     const samples = new Map([...first, ...second, ...third]);
+    const compared = (one: string, other: string, limit?: Limit) =>
+      goal(`${one} / ${other}`, ratios(samples, one, other), limit);
     const faster = (slow: string, fast: string): Goal[] =>
-      samples.has(slow)
-        ? [{ text: `${slow} / ${fast}`, value: ratio(samples, slow, fast), unit: '', limit: { atLeast: 1 } }]
-        : [];
+      samples.has(slow) ? [compared(slow, fast, { atLeast: 1 })] : [];
     const growth = (more: number, less: number): Goal => {
-      const time = (crates: number) =>
-        median(samples.get(crates === middle ? names.plan : `${names.plan}, ${crates * FILES} files`) ?? []);
+      const sizeOf = (crates: number) => (crates === middle ? names.plan : `${names.plan}, ${crates * FILES} files`);
       const text = `time for ${more * FILES} files / for ${less * FILES}`;
-      return { text, value: time(more) / time(less), unit: '', limit: { atMost: more / less } };
+      return goal(text, ratios(samples, sizeOf(more), sizeOf(less)), { atMost: more / less });
     };
-    const memory: Figure = { name: 'ours, most memory of any run', unit: 'MB', values: [Math.max(...peaks)] };
+    const memory: Figure = { name: 'ours, memory of every run', unit: 'MB', values: peaks };
     return {
       title: `Plan: what nobody used for ${DAYS} days in a cargo home of ${middle * FILES} files, and in a target of ${units * 20}`,
       figures: [...figures(samples), memory],
       goals: [
-        {
-          text: `${names.plan} / ${names.du}`,
-          value: ratio(samples, names.plan, names.du),
-          unit: '',
-          limit: { atMost: 0.5 },
-        },
+        compared(names.plan, names.du, { atMost: 0.5 }),
         ...faster(names.gc, names.plan),
         ...faster(names.cache, names.plan),
         ...faster(names.sweepSize, names.target),
         ...faster(names.sweepTime, names.target).map(({ limit: _, ...told }) => told),
-        { text: `${names.walk} / ${names.du}`, value: ratio(samples, names.walk, names.du), unit: '' },
+        compared(names.walk, names.du),
         growth(middle, small),
         growth(large, middle),
-        { text: memory.name, value: Math.max(...peaks), unit: 'MB', limit: { atMost: 300 } },
+        goal(memory.name, peaks, { atMost: 300 }, { unit: 'MB', counts: most }),
       ],
       notes: [
         'Every contender is a whole process, and the files were read before: what is measured is work, not the disk.',

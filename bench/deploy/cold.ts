@@ -1,4 +1,4 @@
-import { type Contender, figures, type Goal, interleave, type Part, ratio, type Settings } from '../measure.js';
+import { type Contender, figures, goal, interleave, type Part, ratios, type Settings } from '../measure.js';
 import { deploy, uploadAlone } from './ours.js';
 import { directly, handWritten, putFile, rsync, scp, scpVerified } from './peers.js';
 import type { Target } from './target.js';
@@ -57,12 +57,8 @@ export async function cold(settings: Settings, target: Target): Promise<Part> {
     },
     peer(names.hand, (from) => handWritten(way, from)),
   ]);
-  const compare = (slow: string, fast: string, atLeast?: number): Goal => ({
-    text: `${slow} / ${fast}`,
-    value: ratio(samples, slow, fast),
-    unit: '',
-    limit: atLeast === undefined ? undefined : { atLeast },
-  });
+  const compare = (slow: string, fast: string, atLeast?: number) =>
+    goal(`${slow} / ${fast}`, ratios(samples, slow, fast), atLeast === undefined ? undefined : { atLeast });
   return {
     title: `Cold: ${size} MiB of incompressible bytes that the target does not have`,
     figures: figures(samples),

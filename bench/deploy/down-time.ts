@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../action-deploy/test/harness.js';
-import { type Contender, excess, figures, interleave, output, type Part, type Settings } from '../measure.js';
+import { type Contender, excesses, figures, goal, interleave, output, type Part, type Settings } from '../measure.js';
 import { byHand, ours, type Target } from './target.js';
 
 const prober = fileURLToPath(new URL('./prober.mjs', import.meta.url));
@@ -51,14 +51,7 @@ export async function downTime(settings: Settings, target: Target): Promise<Part
   return {
     title: `Down-time of the switch (${size} MiB): the longest time between two good answers`,
     figures: [...figures(samples), { name: 'ours, what its output downtime-ms says', unit: 'ms', values: told }],
-    goals: [
-      {
-        text: 'ours, beyond the bare restart',
-        value: excess(samples, switched, bare),
-        unit: 'ms',
-        limit: { atMost: 150 },
-      },
-    ],
+    goals: [goal('ours, beyond the bare restart', excesses(samples, switched, bare), { atMost: 150 }, { unit: 'ms' })],
     notes: [
       "The prober is a process on this machine in the target's network namespace: no tunnel lies between it and the port.",
     ],

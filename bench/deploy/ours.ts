@@ -1,14 +1,11 @@
-import { fileURLToPath } from 'node:url';
 import { start } from '../../action-deploy/test/harness.js';
 import { output } from '../measure.js';
 import type { Way } from './peers.js';
 import type { Target } from './target.js';
 
-const uploader = fileURLToPath(new URL('./upload-process.ts', import.meta.url));
-
 /** The action's own connect and upload alone, in a process of its own; times in ms, without the start of node. */
 export async function uploadAlone(
-  { host }: Target,
+  { host, uploader }: Target,
   way: Way,
   from: string,
   channels?: number,
@@ -16,7 +13,7 @@ export async function uploadAlone(
   const knownHosts = `[${way.host}]:${way.port} ${host.hostKey}\n${way.host} ${host.hostKey}`;
   const endpoint = { host: way.host, port: way.port, user: host.user, knownHosts };
   const question = JSON.stringify({ endpoint, from, to: '/opt/peer/ours', channels });
-  return JSON.parse(await output(process.execPath, ['--import', 'tsx', uploader, question], { KEY: host.privateKey }));
+  return JSON.parse(await output(process.execPath, [uploader, question], { KEY: host.privateKey }));
 }
 
 /** One deploy of a changed botserver by the bundle, as a runner starts it; times in ms. */

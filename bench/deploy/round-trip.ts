@@ -1,5 +1,5 @@
 import { startProxy } from '../../testbed/proxy.js';
-import { type Contender, figures, interleave, type Part, ratio, type Settings } from '../measure.js';
+import { type Contender, figures, goal, interleave, type Part, ratios, type Settings } from '../measure.js';
 import { uploadAlone } from './ours.js';
 import { putFile, rsync, scp, through } from './peers.js';
 import type { Target } from './target.js';
@@ -34,18 +34,12 @@ export async function roundTrip(settings: Settings, target: Target): Promise<Par
       peer('rsync', () => rsync(way, from, target.rsyncPath)),
       peer('node-ssh putFile', () => putFile(way, from, target.host.privateKey)),
     ]);
-    const goal = (slow: string, fast: string) => ({
-      text: `${slow} / ${fast}`,
-      value: ratio(samples, slow, fast),
-      unit: '' as const,
-    });
+    const compare = (slow: string, fast: string) =>
+      goal(`${slow} / ${fast}`, ratios(samples, slow, fast), { atLeast: 1.8 });
     return {
       title: `Round trip of ${DELAY_MS} ms: ${size} MiB`,
       figures: figures(samples),
-      goals: [
-        { ...goal('ours, one channel, upload', 'ours, upload'), limit: { atLeast: 1.8 } },
-        { ...goal('scp', 'ours, with connect'), limit: { atLeast: 1.8 } },
-      ],
+      goals: [compare('ours, one channel, upload', 'ours, upload'), compare('scp', 'ours, with connect')],
       notes: ['Ours chooses four channels by itself, since it measured the round trip after it had connected.'],
     };
   } finally {

@@ -1,5 +1,7 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 import { type ArtifactEntry, artifacts, startTenant, type Tenant } from '../../action-deploy/test/tenant.js';
 import { type StandInOptions, standIn, unitFile } from '../../testbed/stand-in.js';
 import { output } from '../measure.js';
@@ -23,6 +25,8 @@ export interface Target extends Tenant {
   rsyncPath: string;
   /** For an sshd behind a proxy on this machine: the same options, with its port. */
   sshThrough(port: number): string[];
+  /** Local path of upload-process.ts as users run it: in one file, without what compiles TypeScript. */
+  uploader: string;
   /** Local path of a botserver of that version and size. */
   botserver(version: string, sizeMiB: number): Promise<string>;
   /** Inputs of the action that deploy this botserver as `ours`, as a tenant's workflow would. */
@@ -31,6 +35,19 @@ export interface Target extends Tenant {
   warm(file: string): Promise<void>;
   /** Empties a folder on the target and lets its disk come to rest. */
   clean(folder?: string): Promise<void>;
+}
+
+function bundled(file: string): string {
+  const entry = fileURLToPath(new URL(file, import.meta.url));
+  return buildSync({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    external: ['cpu-features', '*.node'],
+  })
+    .outputFiles.map(({ text }) => text)
+    .join('');
 }
 
 /** A tenant's system container with sshd and systemd, and what the peers need. */
@@ -54,6 +71,7 @@ export async function startTarget(): Promise<Target> {
       ...tenant,
       ssh: [...common, '-o', `UserKnownHostsFile=${knownHosts}`],
       login: `root@${host.host}`,
+      uploader: tenant.file('upload.cjs', bundled('./upload-process.ts')),
       sshThrough(port) {
         const known = tenant.file(`known_hosts.${port}`, `[127.0.0.1]:${port} ${host.hostKey}\n`);
         return [...common, '-o', `UserKnownHostsFile=${known}`, '-o', `Port=${port}`];

@@ -7,9 +7,13 @@ import { connect } from '../../packages/shared/src/ssh/connection.js';
 
 markWithoutHelpers();
 const { endpoint, from, to, channels } = JSON.parse(process.argv[2] ?? '');
-const began = performance.now();
-const connection = await connect({ ...endpoint, privateKey: process.env.KEY, insecureHostKey: false });
-const connected = performance.now();
-await upload(connection, { from, to, size: statSync(from).size, channels });
-console.log(JSON.stringify({ connect: connected - began, upload: performance.now() - connected }));
-connection.close();
+void measure();
+
+async function measure(): Promise<void> {
+  const began = performance.now();
+  const connection = await connect({ ...endpoint, privateKey: process.env.KEY, insecureHostKey: false });
+  const connected = performance.now();
+  await upload(connection, { from, to, size: statSync(from).size, channels });
+  console.log(JSON.stringify({ connect: connected - began, upload: performance.now() - connected }));
+  connection.close();
+}

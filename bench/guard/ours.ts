@@ -1,12 +1,8 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { startAction } from '../../testbed/run-action.js';
+import { type Ran as RanBundle, runBundle } from '../bundle.js';
 import { output } from '../measure.js';
-
-export const bundle = fileURLToPath(new URL('../../action-guard/dist/index.js', import.meta.url));
-const peakMemory = fileURLToPath(new URL('../cache-clean/peak-memory.cjs', import.meta.url));
 
 /** The `report` output, as far as the bench looks into it. */
 export interface Report {
@@ -15,43 +11,34 @@ export interface Report {
   findings: { rule: string; at: { path: string; line: number }; old: boolean }[];
 }
 
-export interface Ran {
-  /** From the start of node to its end. */
-  ms: number;
-  /** Resident in node, at its most, in MB. */
-  peak: number;
-  /** Objects that git was asked to hand over, `cat-file --batch`. */
-  blobs: number;
-  report?: Report;
+export type Ran = RanBundle<Report>;
+
+/** The bundle on a repository. No name server and no other program is asked, so that the machine does not matter. */
+export async function ours(inputs: Record<string, string>, env: Record<string, string> = {}): Promise<Ran> {
+  const ran = await runBundle<Report>('action-guard', (folder) => ({
+    inputs: { tools: 'false', 'fail-on': 'never', ...inputs },
+    env: { GITHUB_WORKSPACE: inputs.repository ?? folder, ...env },
+  }));
+  const { code, log } = ran;
+  if (code !== 0 || log.includes('please report it')) throw new Error(`guard went wrong:\n${log.slice(-4000)}`);
+  return ran;
 }
 
-/** The bundle as a runner starts it. No name server and no other program is asked, so that the machine does not matter. */
-export async function ours(inputs: Record<string, string>): Promise<Ran> {
-  const folder = mkdtempSync(join(tmpdir(), 'gbo-bench-run-'));
-  const env = {
-    NODE_OPTIONS: `--require=${peakMemory}`,
-    PEAK_MEMORY_FILE: join(folder, 'peak'),
-    GITHUB_WORKSPACE: inputs.repository ?? folder,
-    ...(inputs.countBlobs ? { PATH: `${await countingGit(folder)}:${process.env.PATH}` } : {}),
-  };
-  const { countBlobs: _, ...given } = inputs;
+/** How many objects git is asked to hand over, `cat-file --batch`, in a run for this alone: counting takes its time. */
+export async function blobsRead(inputs: Record<string, string>): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'gbo-bench-git-'));
   try {
-    const began = performance.now();
-    const running = startAction<Report>(bundle, { tools: 'false', 'fail-on': 'never', ...given }, env);
-    const { code, log, report } = await running.finished;
-    const ms = performance.now() - began;
-    if (code !== 0 || log.includes('please report it')) throw new Error(`guard went wrong:\n${log.slice(-4000)}`);
-    const peak = (Number(readFileSync(env.PEAK_MEMORY_FILE, 'utf8')) * 1024) / 1e6;
+    await countingGit(folder);
+    await ours(inputs, { PATH: `${folder}:${process.env.PATH}` });
     const asked = join(folder, 'asked');
-    const blobs = existsSync(asked) ? readFileSync(asked, 'utf8').split('\n').filter(Boolean).length : 0;
-    return { ms, peak, blobs, report };
+    return existsSync(asked) ? readFileSync(asked, 'utf8').split('\n').filter(Boolean).length : 0;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** A git that notes what it is asked for; the guard gives git an environment of its own, so the place is in the script. */
-async function countingGit(folder: string): Promise<string> {
+async function countingGit(folder: string): Promise<void> {
   const git = (await output('sh', ['-c', 'command -v git'])).trim();
   const script = `#!/bin/sh
 case " $* " in
@@ -61,7 +48,6 @@ esac
 `;
   writeFileSync(join(folder, 'git'), script);
   chmodSync(join(folder, 'git'), 0o755);
-  return folder;
 }
 
 /** Everything is loaded, and nothing is judged: the page of a rule is printed. */

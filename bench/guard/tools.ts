@@ -3,12 +3,11 @@ import { join } from 'node:path';
 import {
   type Contender,
   figures,
-  type Goal,
+  goal,
   interleave,
-  median,
   output,
   type Part,
-  ratio,
+  ratios,
   type Settings,
   timed,
 } from '../measure.js';
@@ -54,13 +53,12 @@ export async function tools(settings: Settings): Promise<Part> {
     const times = values(names.ours).map(
       (ms, round) => ms / ((values(names.cat)[round] ?? 0) + (values(names.start)[round] ?? 0)),
     );
-    const goal: Goal = { text: names.both, value: median(times), unit: '', limit: { atMost: 5 } };
     return {
       title: `${count} bot tools, each with its .mcp.json: the whole run, against cat over the same files`,
       figures: figures(samples),
       goals: [
-        goal,
-        { text: `${names.ours} / ${names.start}`, value: ratio(samples, names.ours, names.start), unit: '' },
+        goal(names.both, times, { atMost: 5 }),
+        goal(`${names.ours} / ${names.start}`, ratios(samples, names.ours, names.start)),
       ],
       notes: [
         'Every contender is a whole process. The start-up loads all that the whole run loads, and prints the page of one rule.',

@@ -1,16 +1,17 @@
 import { families } from '../../action-guard/src/families.js';
 import {
   type Contender,
+  excesses,
   type Figure,
   figures,
-  type Goal,
+  goal,
   interleave,
-  median,
+  most,
   type Part,
-  ratio,
+  ratios,
   type Settings,
 } from '../measure.js';
-import { ours, type Ran, startUp } from './ours.js';
+import { blobsRead, ours, type Ran, startUp } from './ours.js';
 import { makeRepository, type Repository } from './repository.js';
 import { botTools } from './tools.js';
 
@@ -46,67 +47,62 @@ export async function tree(settings: Settings): Promise<Part> {
       bots: 'pull request: a tool, its .mcp.json, a source',
     };
     const peaks = new Map<string, number[]>();
-    const blobs = new Map<string, number>();
-    const contender = (name: string, run: () => Promise<Ran>): Contender => ({
+    const blobs = new Map<string, number[]>();
+    const contender = (name: string, run: () => Promise<Ran>, count?: () => Promise<number>): Contender => ({
       name,
+      before: async () => {
+        if (count) blobs.set(name, [...(blobs.get(name) ?? []), await count()]);
+      },
       run: async () => {
         const { ms, peak } = await run();
         peaks.set(name, [...(peaks.get(name) ?? []), peak]);
         return { [name]: ms };
       },
     });
-    const [inFew, inMany] = [{ repository: few.folder }, { repository: many.folder }];
-    const pulls = { [names.source]: { base, head: source }, [names.bots]: { base: source, head: bots } };
-    // Counted in a run of its own: the wrapper around git takes its time.
-    for (const [name, commits] of Object.entries({ [names.large]: { head: base }, ...pulls }))
-      blobs.set(name, (await ours({ ...inMany, ...commits, countBlobs: 'yes' })).blobs);
+    const inMany = (name: string, commits: Record<string, string>) => {
+      const inputs = { repository: many.folder, ...commits };
+      return contender(
+        name,
+        () => ours(inputs),
+        () => blobsRead(inputs),
+      );
+    };
     const samples = await interleave(settings, [
       contender(names.start, startUp),
-      contender(names.small, () => ours(inFew)),
-      contender(names.large, () => ours({ ...inMany, head: base })),
-      ...Object.entries(pulls).map(([name, commits]) => contender(name, () => ours({ ...inMany, ...commits }))),
+      contender(names.small, () => ours({ repository: few.folder })),
+      inMany(names.large, { head: base }),
+      inMany(names.source, { base, head: source }),
+      inMany(names.bots, { base: source, head: bots }),
     ]);
-    const without = (name: string) =>
-      median((samples.get(name) ?? []).map((ms, round) => ms - (samples.get(names.start)?.[round] ?? 0)));
-    const most: Figure[] = [...peaks].map(([name, values]) => ({ name: `${name}, memory`, unit: 'MB', values }));
-    const read: Figure[] = [...blobs].map(([name, count]) => ({
-      name: `${name}, files read`,
-      unit: '',
-      values: [count],
-    }));
-    const goals: Goal[] = [
-      {
-        text: `time without start-up, ${large} / ${small} files`,
-        value: without(names.large) / without(names.small),
-        unit: '',
-        limit: { atMost: (1.1 * large) / small },
-      },
-      { text: 'memory, any run', value: Math.max(...[...peaks.values()].flat()), unit: 'MB', limit: { atMost: 300 } },
-      {
-        text: `${names.source}: files read`,
-        value: blobs.get(names.source) ?? Number.NaN,
-        unit: '',
-        // The workflows before and after, and the two others before and after.
-        limit: { atMost: 2 * (WORKFLOWS + 2) + 3 },
-      },
-      {
-        text: `${names.bots}: files read, of those of the whole tree`,
-        value: (blobs.get(names.bots) ?? Number.NaN) / (blobs.get(names.large) ?? 0),
-        unit: '',
-        limit: { atMost: 0.5 },
-      },
-      ...[names.source, names.bots].map(
-        (name): Goal => ({
-          text: `${name} / whole tree, time`,
-          value: ratio(samples, name, names.large),
-          unit: '',
-          limit: { atMost: settings.quick ? 1.5 : 0.5 },
+    const without = new Map(
+      [names.small, names.large].map((name) => [name, excesses(samples, name, names.start)] as const),
+    );
+    const memory: Figure[] = [...peaks].map(([name, values]) => ({ name: `${name}, memory`, unit: 'MB', values }));
+    const read = [...blobs].map(([name, values]): Figure => ({ name: `${name}, files read`, unit: '', values }));
+    const goals = [
+      goal(`time without start-up, ${large} / ${small} files`, ratios(without, names.large, names.small), {
+        atMost: (1.1 * large) / small,
+      }),
+      goal('memory, any run', [...peaks.values()].flat(), { atMost: 300 }, { unit: 'MB', counts: most }),
+      // The workflows before and after, and the two others before and after.
+      goal(
+        `${names.source}: files read`,
+        blobs.get(names.source) ?? [],
+        { atMost: 2 * (WORKFLOWS + 2) + 3 },
+        { counts: most },
+      ),
+      goal(`${names.bots}: files read, of those of the whole tree`, ratios(blobs, names.bots, names.large), {
+        atMost: 0.5,
+      }),
+      ...[names.source, names.bots].map((name) =>
+        goal(`${name} / whole tree, time`, ratios(samples, name, names.large), {
+          atMost: settings.quick ? 1.5 : 0.5,
         }),
       ),
     ];
     return {
       title: `A tree of ${small} and of ${large} files, and pull requests of three files in the latter`,
-      figures: [...figures(samples), ...most, ...read],
+      figures: [...figures(samples), ...memory, ...read],
       goals,
       notes: [
         'A fifth of the files are bot tools, a fifth the good samples of all rules, each in a folder of its own; the rest are sources of 2 KB.',

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { families } from '../../action-guard/src/families.js';
 import type { Family, Finding, Rule, Sample } from '../../action-guard/src/rule.js';
 import { treeOf } from '../../action-guard/src/tree.js';
-import { type Figure, figures, interleave, type Part, type Settings } from '../measure.js';
+import { type Figure, figures, goal, interleave, type Part, type Settings } from '../measure.js';
 import { actionlint, installActionlint } from './actionlint.js';
 import { ours } from './ours.js';
 import { makeRepository } from './repository.js';
@@ -82,24 +82,18 @@ export async function workflows(settings: Settings): Promise<Part> {
         ]),
       ],
       goals: [
-        {
-          text: 'bad samples that ours does not find',
-          value: sum(({ bad, ours }) => bad - ours),
-          unit: '',
-          limit: { atMost: 0 },
-        },
+        goal(
+          'bad samples that ours does not find',
+          [sum(({ bad, ours }) => bad - ours)],
+          { atMost: 0 },
+          { fixed: true },
+        ),
         ...(here
           ? [
-              {
-                text: `bad samples that actionlint finds, of ${sum(({ bad }) => bad)}`,
-                value: sum(({ theirs }) => theirs),
-                unit: '' as const,
-              },
-              {
-                text: `good samples that actionlint complains of, of ${sum(({ good }) => good)}`,
-                value: sum(({ blamed }) => blamed),
-                unit: '' as const,
-              },
+              goal(`bad samples that actionlint finds, of ${sum(({ bad }) => bad)}`, [sum(({ theirs }) => theirs)]),
+              goal(`good samples that actionlint complains of, of ${sum(({ good }) => good)}`, [
+                sum(({ blamed }) => blamed),
+              ]),
             ]
           : []),
       ],

@@ -1,4 +1,4 @@
-import { interleave, type Part, type Settings } from '../measure.js';
+import { goal, interleave, least, most, type Part, type Settings } from '../measure.js';
 import { contender, ours } from './contenders.js';
 import type { Forges } from './forges.js';
 import { writeHistory } from './history.js';
@@ -13,18 +13,13 @@ export async function deep(settings: Settings, forges: Forges): Promise<Part> {
   const alone = { ...forges, remotes: forges.remotes.filter(({ name }) => name === 'alm') };
   const pins = [{ path: 'deep', sha: await commitAt(repository, `main~${behind}`) }];
   const samples = await interleave(settings, [contender(await ours(alone, pins, 'near'), alone, [true])]);
-  const megabytes = Math.max(...(samples.get('ours, bytes') ?? [])) / 1000;
+  const megabytes = (samples.get('ours, bytes') ?? []).map((kilobytes) => kilobytes / 1000);
   return {
     title: `A history of ${commits} commits with merges, the pin ${behind} behind`,
     figures: withUnits(samples),
     goals: [
-      { text: 'bytes of a yes', value: megabytes, unit: 'MB', limit: { atMost: 1 } },
-      {
-        text: 'right answers',
-        value: Math.min(...(samples.get('ours, right') ?? [])),
-        unit: '',
-        limit: { atLeast: 1 },
-      },
+      goal('bytes of a yes', megabytes, { atMost: 1 }, { unit: 'MB', counts: most }),
+      goal('right answers', samples.get('ours, right') ?? [], { atLeast: 1 }, { counts: least }),
     ],
     notes: [`${behind} steps along the first parents: with what was merged meanwhile some more commits lie between.`],
   };

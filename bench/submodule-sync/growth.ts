@@ -1,5 +1,5 @@
 import { start } from '../../action-submodule-sync/test/harness.js';
-import { type Contender, excess, figures, type Goal, interleave, type Part, ratio, type Settings } from '../measure.js';
+import { type Contender, excesses, figures, goal, interleave, type Part, ratios, type Settings } from '../measure.js';
 import { inputsFor } from './contenders.js';
 import type { Forges } from './forges.js';
 import { watchMemory } from './memory.js';
@@ -36,12 +36,8 @@ export async function growth(settings: Settings, forges: Forges): Promise<Part> 
   );
   const samples = await interleave(settings, contenders);
   const [least = 0, middle = 0, most = 0] = sizes;
-  const compared = (text: string, figure: string, than: string, atMost: number): Goal => ({
-    text,
-    value: ratio(samples, figure, than),
-    unit: '',
-    limit: { atMost },
-  });
+  const compared = (text: string, figure: string, than: string, atMost: number) =>
+    goal(text, ratios(samples, figure, than), { atMost });
   return {
     title: `Growth: ${sizes.join(', ')} submodules on two remotes, loopback`,
     figures: figures(samples).map((figure) => ({ ...figure, unit: figure.name.includes('MB') ? 'MB' : 'ms' })),
@@ -49,11 +45,12 @@ export async function growth(settings: Settings, forges: Forges): Promise<Part> 
       compared(`time, ${most} / ${middle} submodules`, `${most}`, `${middle}`, (1.1 * most) / middle),
       compared(`memory of node, ${most} / ${least}`, `${most}, MB of node`, `${least}, MB of node`, 1.25),
       compared(`memory of all processes, ${most} / ${least}`, `${most}, MB of all`, `${least}, MB of all`, 1.25),
-      {
-        text: `memory of node, more for each submodule from ${least} to ${most}`,
-        value: excess(samples, `${most}, MB of node`, `${least}, MB of node`) / (most - least),
-        unit: 'MB',
-      },
+      goal(
+        `memory of node, more for each submodule from ${least} to ${most}`,
+        excesses(samples, `${most}, MB of node`, `${least}, MB of node`).map((more) => more / (most - least)),
+        undefined,
+        { unit: 'MB' },
+      ),
     ],
     notes: [
       `Linear: ${most} submodules take at most 1.1 times ${(most / middle).toFixed(1)} times what ${middle} take.`,

@@ -1,4 +1,15 @@
-import { type Figure, figures, type Goal, interleave, output, type Part, ratio, type Settings } from '../measure.js';
+import {
+  type Figure,
+  figures,
+  type Goal,
+  goal,
+  interleave,
+  least,
+  output,
+  type Part,
+  ratios,
+  type Settings,
+} from '../measure.js';
 import { cloneEight, cloneLoop, contender, lsRemoteLoop, ours, type Way } from './contenders.js';
 import { BRANCH, DELAY_MS, type Forges, type Pin } from './forges.js';
 
@@ -31,16 +42,11 @@ async function measure(settings: Settings, forges: Forges, way: Way): Promise<Pa
     title: `22 probes, mixed distances, ${way === 'near' ? 'loopback' : `${DELAY_MS} ms round trip`}`,
     figures: withUnits(samples),
     goals: [
-      faster(samples, 'clone loop', 8),
-      fewerBytes(samples, 'clone loop', 100),
-      { text: 'time, clones, 8 at a time / ours', value: ratio(samples, 'clones, 8 at a time', 'ours'), unit: '' },
-      { text: 'time, ours / ls-remote loop', value: ratio(samples, 'ours', 'ls-remote loop'), unit: '' },
-      {
-        text: 'right answers, ours',
-        value: Math.min(...(samples.get('ours, right') ?? [])),
-        unit: '',
-        limit: { atLeast: truth.length },
-      },
+      goal('time, clone loop / ours', ratios(samples, 'clone loop', 'ours'), { atLeast: 8 }),
+      goal('bytes, clone loop / ours', ratios(samples, 'clone loop, bytes', 'ours, bytes'), { atLeast: 100 }),
+      goal('time, clones, 8 at a time / ours', ratios(samples, 'clones, 8 at a time', 'ours')),
+      goal('time, ours / ls-remote loop', ratios(samples, 'ours', 'ls-remote loop')),
+      right(samples, truth),
     ],
     notes: [
       `Pins: ${distances.join(', ')} commits behind the tip of main; ${BRANCH} is on a branch that was never merged, where no is right.`,
@@ -66,19 +72,9 @@ export async function tips(settings: Settings, forges: Forges): Promise<Part> {
     title: '22 probes, all at the tip, loopback',
     figures: withUnits(samples),
     goals: [
-      {
-        text: 'bytes, ours / ls-remote loop',
-        value: ratio(samples, 'ours, bytes', 'ls-remote loop, bytes'),
-        unit: '',
-        limit: { atMost: 1 },
-      },
-      { text: 'time, ours / ls-remote loop', value: ratio(samples, 'ours', 'ls-remote loop'), unit: '' },
-      {
-        text: 'right answers, ours',
-        value: Math.min(...(samples.get('ours, right') ?? [])),
-        unit: '',
-        limit: { atLeast: truth.length },
-      },
+      goal('bytes, ours / ls-remote loop', ratios(samples, 'ours, bytes', 'ls-remote loop, bytes'), { atMost: 1 }),
+      goal('time, ours / ls-remote loop', ratios(samples, 'ours', 'ls-remote loop')),
+      right(samples, truth),
     ],
     notes: ['The repositories have two branches and no tag, which is close to where ls-remote brings least.'],
   };
@@ -106,13 +102,9 @@ export async function commitAt(repository: string, revision: string): Promise<st
   return (await output('git', ['-C', repository, 'rev-parse', '--verify', revision])).trim();
 }
 
-function faster(samples: Map<string, number[]>, peer: string, times: number): Goal {
-  return { text: `time, ${peer} / ours`, value: ratio(samples, peer, 'ours'), unit: '', limit: { atLeast: times } };
-}
-
-function fewerBytes(samples: Map<string, number[]>, peer: string, times: number): Goal {
-  const value = ratio(samples, `${peer}, bytes`, 'ours, bytes');
-  return { text: `bytes, ${peer} / ours`, value, unit: '', limit: { atLeast: times } };
+function right(samples: Map<string, number[]>, truth: boolean[]): Goal {
+  const answers = samples.get('ours, right') ?? [];
+  return goal('right answers, ours', answers, { atLeast: truth.length }, { counts: least });
 }
 
 export function withUnits(samples: Map<string, number[]>): Figure[] {

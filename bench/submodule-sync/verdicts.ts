@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { told } from '../../action-submodule-sync/test/harness.js';
 import { createWorld, type World } from '../../action-submodule-sync/test/world.js';
-import type { Part, Settings } from '../measure.js';
+import { goal, least, type Part, type Settings } from '../measure.js';
 
 /** A state that a forgotten or half-done push leaves, and what a developer then types. */
 interface Case {
@@ -14,6 +14,13 @@ interface Case {
   root?: boolean;
   /** Gives what is to be pinned. */
   make(world: World): Promise<string>;
+}
+
+interface Row {
+  letter: string;
+  text: string;
+  peer: boolean;
+  own: boolean;
 }
 
 const nowhere = (world: World) => world.commit('lib');
@@ -55,30 +62,41 @@ const cases: Case[] = [
 ];
 
 /** What `git push --recurse-submodules` makes of eight cases, and what is so: the commit on main of both remotes or not. */
-export async function verdicts({ say }: Settings): Promise<Part> {
-  const rows: { letter: string; text: string; peer: boolean; own: boolean }[] = [];
-  for (const [index, each] of cases.entries()) {
-    const letter = 'ABCDEFGH'[index] ?? '';
-    const { text, peer, own } = await play(each);
-    rows.push({ letter, text: `${letter}: ${text}`, peer, own });
-    say(`  ${letter}: ${text}`);
+export async function verdicts({ rounds, say }: Settings): Promise<Part> {
+  const all: Row[][] = [];
+  for (let round = 0; round < rounds; round++) {
+    const rows: Row[] = [];
+    for (const [index, each] of cases.entries()) {
+      const letter = 'ABCDEFGH'[index] ?? '';
+      const { text, peer, own } = await play(each);
+      rows.push({ letter, text: `${letter}: ${text}`, peer, own });
+      say(`  round ${round + 1}, ${letter}: ${text}`);
+    }
+    all.push(rows);
   }
+  const count = (holds: (row: Row) => boolean) => all.map((rows) => rows.filter(holds).length);
+  // The last round stands for all in the notes; git push is as wrong in each of them, or the figures say so.
+  const rows = all.at(-1) ?? [];
   const wrong = rows.filter(({ peer }) => !peer).map(({ letter }) => letter);
-  const count = (holds: (row: (typeof rows)[number]) => boolean) => rows.filter(holds).length;
   return {
     title: 'Verdicts: git push --recurse-submodules alm main, and ours',
     figures: [
-      { name: 'right, git push', unit: '', values: [count(({ peer }) => peer)] },
-      { name: 'right, ours', unit: '', values: [count(({ own }) => own)] },
+      { name: 'right, git push', unit: '', values: count(({ peer }) => peer) },
+      { name: 'right, ours', unit: '', values: count(({ own }) => own) },
     ],
     goals: [
-      { text: 'cases where ours is right', value: count(({ own }) => own), unit: '', limit: { atLeast: cases.length } },
-      {
-        text: `where git push is wrong (${wrong.join()}), ours right`,
-        value: count(({ peer, own }) => !peer && own),
-        unit: '',
-        limit: { atLeast: wrong.length },
-      },
+      goal(
+        'cases where ours is right',
+        count(({ own }) => own),
+        { atLeast: cases.length },
+        { counts: least },
+      ),
+      goal(
+        `where git push is wrong (${wrong.join()}), ours right`,
+        count(({ peer, own }) => !peer && own),
+        { atLeast: wrong.length },
+        { counts: least },
+      ),
     ],
     notes: rows.map(({ text }) => text),
   };

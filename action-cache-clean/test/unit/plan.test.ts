@@ -337,6 +337,13 @@ const mended: Case[] = [
   ],
   ['what is broken is no use to the Cargo.lock that names it', never, ['broken b 2d 1MB needed'], 'b'],
   [
+    'an old repository goes with the checkout that used it and goes for its size, not by the next run',
+    { 'max-age': '30d', 'max-size': 'all = 9MB' },
+    ['checkout k 7d 5MB', 'repository r 31d 5MB holds=k'],
+    'k r',
+    { reasons: [/^everything together is over/, /^not used for 31 days$/] },
+  ],
+  [
     'what is broken is no use to the Cargo.lock that names it, be it locked',
     { ...never, protect: 'locked' },
     ['broken b 2d 1MB needed', 'source s 2d 1MB needed'],

@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ForgeStandIn } from '../../../testbed/forge.js';
-import { Repository, run, told } from '../harness.js';
+import { hostilePassphrase, hostileToken } from '../../../testbed/hostile-secrets.js';
+import { watchProcesses } from '../../../testbed/process-watch.js';
+import { bundle, Repository, run, told } from '../harness.js';
 
 let repository: Repository;
 let forge: ForgeStandIn;
@@ -205,4 +207,39 @@ describe('the whole tree', () => {
     const none = await run({ explain: 'caddy/storag' });
     expect([none.code, none.log]).toEqual([1, expect.stringMatching(/did you mean caddy\/storage\?/)]);
   });
+});
+
+describe('a token', () => {
+  // Only bytes of ASCII can be in a header; the second is refused before it is sent, by an error that quotes it.
+  const ascii = hostileToken.replaceAll(/[^ -~]/g, '');
+  const cases: {
+    name: string;
+    /** What the forge knows. */
+    token: string;
+    inputs: Record<string, string>;
+    env?: string;
+    comments: number;
+  }[] = [
+    { name: 'that works', token: ascii, inputs: { token: ascii }, comments: 1 },
+    { name: 'that no header can hold', token: 'n0ne', inputs: { token: hostilePassphrase }, comments: 0 },
+    { name: 'of the run that no header can hold', token: 'n0ne', inputs: {}, env: hostilePassphrase, comments: 0 },
+    { name: 'that the forge does not know', token: 'n0ne', inputs: { token: ascii }, comments: 0 },
+  ];
+
+  it.each(cases)(
+    '$name is in no process list, and in nothing that is written',
+    async ({ token, inputs, env, comments }) => {
+      forge.tokens = { [token]: 'writes' };
+      const variables: Record<string, string> = env ? { GITHUB_TOKEN: env } : {};
+      const watch = await watchProcesses({ ...inputs, ...variables }, bundle, ['git']);
+      const { code } = await check(
+        branch({ [PATH]: workflow('') }),
+        { ...inputs, tools: 'true', json: 'r.json', sarif: 'r.sarif', junit: 'r.xml' },
+        { ...variables, PATH: watch.PATH },
+      );
+      const { hits, called } = await watch.stop();
+      expect([code, forge.comments.length, hits]).toEqual([1, comments, []]);
+      expect(called).toEqual(['git']);
+    },
+  );
 });

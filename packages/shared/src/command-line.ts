@@ -19,7 +19,7 @@ export function inputsFromCommandLine(args: string[], declared: DeclaredInput[])
     }).values;
   } catch (error) {
     throw new ExpectedError(
-      `${messageOf(error).split('. ')[0]}.`,
+      `${messageOf(error).split(/\.\s/)[0]?.replace(/\.$/, '')}.`,
       'Nothing was touched.',
       'Every input is given as --input value; --help lists them.',
     );

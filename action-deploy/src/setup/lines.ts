@@ -1,0 +1,99 @@
+import { shellQuote as q } from '@gbo/shared/ssh/quote';
+import { keyRestrictions } from '../authorized-keys.js';
+import { sudoersLines } from '../privileged.js';
+import { tenantDeploys } from './artifacts.js';
+import type { TenantOptions } from './options.js';
+
+/** Where the public key goes when it was not given. */
+const placeholder = 'ssh-ed25519 AAAA...';
+
+/** What to create in Forgejo, and how to make each. */
+export function secretLines({ tenant, host, port, owner, forge, root, origin }: TenantOptions): string[] {
+  const scan = port === 22 ? host : `-p ${port} ${host}`;
+  return [
+    `In ${forge}/${owner}/${root}/settings/actions, or of ${owner} for all its repositories:`,
+    'secret DEPLOY_KEY: the private key of the deploys. Make the pair, paste deploy_key, then delete that file:',
+    `    ssh-keygen -q -t ed25519 -N '' -C 'deploy ${tenant}' -f deploy_key`,
+    `secret READ_TOKEN: a token that may read the repositories of ${owner} (of a user of its own, scope read:repository):`,
+    `    ${forge}/user/settings/applications; the submodules need it too`,
+    `    (are the repositories at ${origin} private? then one of theirs as well, as a second line of \`tokens:\`)`,
+    'variable DEPLOY_KNOWN_HOSTS: the known_hosts line of the target. From the target itself:',
+    `    ${knownHostsCommand(host, port)}`,
+    `  or over the network (ssh-keyscan ${scan}), after comparing the fingerprint on the target; \`setup --scan\` shows both.`,
+  ];
+}
+
+/** Run on the target, prints its own known_hosts line: nobody in between can change it. */
+function knownHostsCommand(host: string, port: number): string {
+  const name = port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
+  return `echo ${q(name)} "$(cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub)"`;
+}
+
+/** Empty for root. */
+export function tenantSudoers(tenant: TenantOptions): string[] {
+  return tenant.user === 'root' ? [] : sudoersLines(tenantDeploys(tenant), tenant.user);
+}
+
+/** The line for authorized_keys: the key may do what a deploy does, and only from the runner where that is known. */
+export function authorizedKey(tenant: TenantOptions): string {
+  const from = tenant.from.length > 0 ? `from="${tenant.from.join(',')}",` : '';
+  const key = tenant.publicKey ?? `${placeholder} deploy ${tenant.tenant}`;
+  return `${from}${keyRestrictions(tenantDeploys(tenant).artifacts)} ${key}`;
+}
+
+/**
+ * One sh script for root on the target that brings all the lines there, and changes nothing when they are there already.
+ * On stdout it prints the known_hosts line alone, on stderr what it did.
+ */
+export function targetScript(tenant: TenantOptions): string {
+  const { user, folder } = tenant;
+  const key = authorizedKey(tenant);
+  const base64 = key.split(' ').find((word) => word.startsWith('AAAA')) ?? '';
+  const sudoers = tenantSudoers(tenant);
+  return `#!/bin/sh
+# Prepares this machine for deploys of ${tenant.tenant} by ${user}. Written by setup of gbo/action-deploy; read it, then run it as root.
+set -eu
+umask 022
+told() { echo "$1" >&2; }
+[ "$(id -u)" = 0 ] || { echo 'This must run as root. Nothing was changed.' >&2; exit 1; }
+${sudoers.length > 0 ? `command -v visudo >/dev/null || { echo 'There is no sudo here; install it. Nothing was changed.' >&2; exit 1; }\n` : ''}${
+  user === 'root'
+    ? ''
+    : `# '*' for a password: none fits, and yet sshd without PAM does not take the account for a locked one.
+if ! id ${user} >/dev/null 2>&1; then useradd --create-home --shell /bin/sh ${user}; usermod -p '*' ${user}; told 'made the user ${user}'; fi
+# So that a failed deploy can show the journal of the unit.
+if getent group systemd-journal >/dev/null && ! id -nG ${user} | grep -qw systemd-journal; then
+  usermod -aG systemd-journal ${user}; told 'let ${user} read the journal'
+fi
+`
+}# The folder alone: a release is put there by rename, and what lies there now keeps its owner.
+if [ ! -d ${q(folder)} ]; then mkdir -p ${q(folder)}; told ${q(`made ${folder}`)}; fi
+if [ "$(stat -c %U ${q(folder)})" != ${user} ]; then chown ${user} ${q(folder)}; told ${q(`gave ${folder} to ${user}`)}; fi
+home=$(getent passwd ${user} | cut -d: -f6)
+keys=$home/.ssh/authorized_keys
+wanted=${q(key)}
+if ! grep -qxF -- "$wanted" "$keys" 2>/dev/null; then
+  if grep -qF -- ${q(base64)} "$keys" 2>/dev/null; then
+    echo "$keys has this key with other restrictions; replace that line by:" >&2; printf '%s\\n' "$wanted" >&2; exit 1
+  fi
+  [ -d "$home/.ssh" ] || install -d -m 700 -o ${user} -g "$(id -g ${user})" "$home/.ssh"
+  [ -e "$keys" ] || install -m 600 -o ${user} -g "$(id -g ${user})" /dev/null "$keys"
+  [ -z "$(tail -c 1 "$keys")" ] || echo >> "$keys"
+  printf '%s\\n' "$wanted" >> "$keys"; told "let the key in ($keys)"
+fi
+${sudoers.length > 0 ? installSudoers(sudoers) : ''}${knownHostsCommand(tenant.host, tenant.port)}
+`;
+}
+
+function installSudoers(lines: string[]): string {
+  // sudo passes over a name with a dot in it, so that the new file counts for nothing until it was judged and renamed.
+  return `rules=/etc/sudoers.d/gbo-deploy
+cat > "$rules.new" << 'LINES'
+${lines.join('\n')}
+LINES
+chmod 440 "$rules.new"
+if cmp -s "$rules.new" "$rules"; then rm -f "$rules.new"
+elif visudo -cqf "$rules.new" >&2; then mv -f "$rules.new" "$rules"; told "wrote $rules"
+else rm -f "$rules.new"; echo 'visudo refuses the rules; sudo 1.9.10 or later is needed. They were not installed.' >&2; exit 1; fi
+`;
+}

@@ -1,0 +1,179 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse as parseYaml, stringify } from 'yaml';
+import { bundle, run } from '../harness.js';
+import { least } from '../setup-tenant.js';
+import { binaryEntry, botserver, botui, startTenant, type Tenant, unitEntry } from '../tenant.js';
+
+const rulesFile = '/etc/sudoers.d/gbo-deploy';
+const keysFile = '/home/deploy/.ssh/authorized_keys';
+
+describe('a tenant made ready by setup', () => {
+  let tenant: Tenant;
+  const folder = mkdtempSync(join(tmpdir(), 'gbo-setup-'));
+  const keyFile = join(folder, 'deploy_key');
+  const setup = (...args: string[]) =>
+    execFileSync(process.execPath, [bundle, 'setup', ...least, '--host', tenant.host.host, ...args], {
+      encoding: 'utf8',
+    });
+  const withKey = (...args: string[]) => setup('--public-key', `@${keyFile}.pub`, ...args);
+  /** Gives a script to root on the target, past sshd, as `lxc exec` would. */
+  const onTarget = (script: string) => tenant.host.exec(`sh -s << 'SCRIPT_ENDS'\n${script}\nSCRIPT_ENDS\n`);
+
+  beforeAll(async () => {
+    tenant = await startTenant();
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'deploy acme', '-f', keyFile]);
+    // As on a container that has never heard of deploys: units of the platform, and no user for them.
+    await tenant.host.exec('userdel --remove deploy');
+    for (const program of [botserver, botui]) {
+      const unit = String(unitEntry(tenant, program).artifact);
+      await tenant.host.exec(
+        `cat > /etc/systemd/system/${program.unit}.service << 'UNIT'\n${readFileSync(unit, 'utf8')}\nUNIT`,
+      );
+    }
+    await tenant.host.exec('systemctl daemon-reload');
+    setup('--write', folder);
+  });
+  afterAll(async () => {
+    await tenant?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Runs the deploy step of the written workflow, with the secrets filled in and stand-ins for what cargo would build. */
+  async function deploy(version: string, behaviour: Parameters<typeof binaryEntry>[1]['behaviour'] = 'healthy') {
+    const workflow = parseYaml(readFileSync(join(folder, '.forgejo/workflows/deploy.yml'), 'utf8'));
+    const step = workflow.jobs.deploy.steps.at(-1).with as Record<string, string>;
+    const built = [await binaryEntry(botserver, { version, behaviour }), await binaryEntry(botui, { version })];
+    const entries = (parseYaml(step.artifacts ?? '') as Record<string, string>[]).map((entry, index) => ({
+      ...entry,
+      artifact: built[index]?.artifact,
+      'health-timeout': '10s',
+    }));
+    return run({
+      ...step,
+      soak: '300ms',
+      'private-key': readFileSync(keyFile, 'utf8'),
+      'known-hosts': knownHosts,
+      artifacts: stringify(entries),
+    });
+  }
+  let knownHosts = '';
+
+  it('the target script brings user, folder, key and rules there, and prints the known_hosts line', async () => {
+    const { code, stdout, stderr } = await onTarget(withKey('--print', 'target'));
+    expect([code, stdout]).toEqual([0, tenant.host.knownHosts]);
+    expect(stderr).toMatch(
+      /made the user deploy\n.*made \/opt\/gbo\/bin\n.*let the key in.*\nwrote \/etc\/sudoers\.d\/gbo-deploy/s,
+    );
+    knownHosts = stdout;
+  });
+
+  it('a second time it changes nothing', async () => {
+    const state = () =>
+      tenant.host.exec(`stat -c '%n %i %Y %a %U' ${rulesFile} ${keysFile} /opt/gbo/bin /etc/passwd; ls /etc/sudoers.d`);
+    const before = await state();
+    expect(await onTarget(withKey('--print', 'target'))).toEqual({ code: 0, stdout: knownHosts, stderr: '' });
+    expect(await state()).toEqual(before);
+  });
+
+  it('with the same key under other restrictions it changes nothing and says which line to replace', async () => {
+    const before = await tenant.host.exec(`cat ${keysFile}`);
+    const { code, stderr } = await onTarget(withKey('--from', '10.0.0.7', '--print', 'target'));
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/has this key with other restrictions.*from="10\.0\.0\.7"/s),
+    ]);
+    expect(await tenant.host.exec(`cat ${keysFile}`)).toEqual(before);
+  });
+
+  it('the rules it wrote are the printed ones, and visudo takes them, those of odd unit names too', async () => {
+    const printed = withKey('--print', 'sudoers');
+    expect((await tenant.host.exec(`cat ${rulesFile}; stat -c %a ${rulesFile}`)).stdout).toBe(`${printed}440\n`);
+    const odd = setup('--print', 'sudoers', '--server-unit', 'bot:server@1-2', '--folder', '/opt/a.b-c');
+    const judged = await tenant.host.exec(
+      `cat > /etc/sudoers.d/odd << 'RULES'\n${odd}RULES\nvisudo -cf /etc/sudoers.d/odd && runuser -u deploy -- sudo -n -l -- systemctl restart bot:server@1-2.service; status=$?; rm /etc/sudoers.d/odd; exit $status`,
+    );
+    expect([judged.code, judged.stderr]).toEqual([0, '']);
+  });
+
+  it('by exactly these lines a user other than root deploys as the written workflow says', async () => {
+    const finished = await deploy('1.0.0');
+    expect(finished.log).toContain('Result: deployed');
+    expect(await tenant.answer(botserver.port)).toContain('"version":"1.0.0"');
+    expect(await tenant.answer(botui.port)).toContain('"version":"1.0.0"');
+  });
+
+  it('and a bad release is rolled back by them too, with the journal of what failed', async () => {
+    const { log, code } = await deploy('2.0.0', 'crash');
+    expect(log).toMatch(/cannot reach its database/);
+    expect(log).toContain('Result: rolled-back');
+    expect(code).toBe(1);
+    expect(await tenant.answer(botserver.port)).toContain('"version":"1.0.0"');
+  });
+
+  it('the key opens no terminal and forwards to nothing but the health addresses', async () => {
+    const known = join(folder, 'known_hosts');
+    writeFileSync(known, knownHosts);
+    const way = ['-i', keyFile, '-o', `UserKnownHostsFile=${known}`, '-o', 'BatchMode=yes', '-o', 'IdentitiesOnly=yes'];
+    const ssh = (...args: string[]) => {
+      try {
+        return execFileSync('ssh', [...way, ...args], {
+          encoding: 'utf8',
+          stdio: ['ignore', 'pipe', 'pipe'],
+          timeout: 20_000,
+        });
+      } catch (error) {
+        return String((error as { stderr?: string }).stderr);
+      }
+    };
+    const to = `deploy@${tenant.host.host}`;
+    expect(ssh('-tt', to, 'tty')).toMatch(/PTY allocation request failed|not a tty/);
+    expect(ssh('-W', 'localhost:22', to)).toMatch(/administratively prohibited/);
+  });
+
+  // The line of every command that a deploy runs as root: without it there is a sentence, before anything is touched.
+  it('without one of the rules the deploy is refused, and the sentence names the command', async () => {
+    const rules = withKey('--print', 'sudoers').trimEnd().split('\n');
+    const before = await tenant.host.exec(
+      'systemctl show -P InvocationID system ui; tail -n 1 /opt/gbo/bin/.gbo-deploy/record.jsonl',
+    );
+    // Refusals cost a survey each: one of each kind is tried.
+    const kinds = [/reset-failed ui/, /\^stop gbo-undo/, /sha256sum/];
+    for (const kind of kinds) {
+      const left = rules.filter((rule) => !kind.test(rule));
+      expect(left).toHaveLength(rules.length - 1);
+      await tenant.host.exec(`cat > ${rulesFile} << 'RULES'\n${left.join('\n')}\nRULES`);
+      const { log, code } = await deploy('3.0.0');
+      expect(log).toMatch(/User deploy has no password-less sudo rule for `[^`]+`; add with visudo on the target:/);
+      expect(log.match(/no password-less sudo rule for `([^`]+)`/)?.[1]).toMatch(
+        kind.source.includes('gbo-undo') ? /systemctl stop gbo-undo-/ : kind,
+      );
+      expect(code).toBe(1);
+    }
+    expect(
+      await tenant.host.exec(
+        'systemctl show -P InvocationID system ui; tail -n 1 /opt/gbo/bin/.gbo-deploy/record.jsonl',
+      ),
+    ).toEqual(before);
+  });
+
+  it('without the key line the deploy is refused with a sentence about authorized_keys', async () => {
+    await tenant.host.exec(`: > ${keysFile}`);
+    const { log, code } = await deploy('3.0.0');
+    expect(log).toMatch(/did not accept the private key.*authorized_keys/s);
+    expect(code).toBe(1);
+  });
+
+  it('a key that is bound to another address does not open, and the same sentence says so', async () => {
+    const line = withKey('--from', '192.0.2.1', '--print', 'authorized-keys');
+    await tenant.host.exec(`cat > ${keysFile} << 'KEYS'\n${line}KEYS`);
+    expect((await deploy('3.0.0')).log).toMatch(/did not accept the private key/);
+    const own = withKey('--from', '169.254.0.0/16', '--print', 'authorized-keys');
+    await tenant.host.exec(`cat > ${keysFile} << 'KEYS'\n${own}KEYS`);
+    // It opens: what stands against this deploy now is the rule that is still missing.
+    expect((await deploy('3.0.0')).log).toMatch(/no password-less sudo rule for `sha256sum/);
+  });
+});
