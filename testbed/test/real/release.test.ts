@@ -142,12 +142,20 @@ describe('a release', () => {
     expect(out).toContain('nowhere.git');
   });
 
-  it('moves v1 on, never back: a patch of an older line moves its own tags only', () => {
-    const to = remote();
+  it('moves v1 on, never back: a patch of an older line moves its own tags only, a refused release none', () => {
+    const [to, other] = [remote(), remote()];
     const at: Record<string, string | undefined> = {};
-    for (const next of ['1.0.0', '1.1.0', '1.0.1']) {
+    const hook = join(other, 'hooks', 'pre-receive');
+    for (const [next, ...remotes] of [
+      ['1.0.0', to, other],
+      ['1.1.0', to, other],
+      ['1.0.1', to],
+    ] as [string, ...string[]][]) {
       version(next);
-      expect(release(next, to), next).toMatchObject({ code: 0 });
+      if (next === '1.1.0') writeFileSync(hook, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+      const { code, out } = release(next, ...remotes);
+      expect(code, out).toBe(next === '1.1.0' ? 1 : 0);
+      if (code === 1) expect(out).toContain(`${other} did not take it`);
       at[next] = refs(to)[`v${next}`];
     }
     expect(refs(to)).toMatchObject({
@@ -156,6 +164,8 @@ describe('a release', () => {
       'v1.0': at['1.0.1'],
       'v1.1': at['1.1.0'],
     });
+    const first = at['1.0.0'];
+    expect(refs(other)).toEqual({ main: first, v1: first, 'v1.0': first, 'v1.0.0': first });
   });
 });
 

@@ -73,11 +73,23 @@ function placeOf(
     return { at: same.keys.get('listen')?.at ?? same.at, why: `${device.name.slice(0, 60)} listens elsewhere now` };
   }
   const [one] = after;
-  if (one) return { at: one.devicesAt, why: `its proxy device ${device.name.slice(0, 60)} was removed` };
+  if (one)
+    return { at: gapOf(holder, device.name, one), why: `its proxy device ${device.name.slice(0, 60)} was removed` };
   const { path } = device.at;
   return fileThere
     ? { at: { path, line: 1, column: 1 }, why: `its proxy device ${device.name.slice(0, 60)} was removed` }
     : { at: device.at, why: 'the file with its proxy device was deleted' };
+}
+
+/** Where a device is missing now: only what stands beside the change is in the diff, and can carry a comment. */
+function gapOf(before: Opening['holder'], name: string, after: Opening['holder']): Position {
+  const names = [...before.devices.keys()];
+  const index = names.indexOf(name);
+  const stillThere = (some: string[]) => some.map((each) => after.devices.get(each)).find((each) => each !== undefined);
+  const next = stillThere(names.slice(index + 1));
+  if (next) return next.at;
+  const previous = stillThere(names.slice(0, index).reverse());
+  return [...(previous?.keys.values() ?? [])].at(-1)?.at ?? previous?.at ?? after.devicesAt;
 }
 
 function removedByScript({ byPort, removed }: Now, lost: Set<string>): Finding[] {

@@ -368,7 +368,7 @@ export const portSamples: Samples = {
       files: { [front]: show({ devices: [http] }) },
       base: { [front]: show({ devices: [http, https] }) },
       finds: [
-        { at: `${front}:3:1`, says: /Port 443 of acme-proxy is no longer open: its proxy device https was removed/ },
+        { at: `${front}:4:64`, says: /Port 443 of acme-proxy is no longer open: its proxy device https was removed/ },
       ],
     },
     {
@@ -402,7 +402,7 @@ export const portSamples: Samples = {
       name: '53/udp is gone while 53/tcp stays',
       files: { 'lxd/acme-dns.yaml': show({ devices: [dnsTcp] }) },
       base: { 'lxd/acme-dns.yaml': show({ devices: [dnsTcp, dnsUdp] }) },
-      finds: [{ at: 'lxd/acme-dns.yaml:3:1', says: /Port 53\/udp/ }],
+      finds: [{ at: 'lxd/acme-dns.yaml:4:67', says: /Port 53\/udp/ }],
     },
     {
       name: 'a merged list that lost one',
