@@ -1,8 +1,8 @@
 // Writes what can be derived from the code: action.yml, the tables of inputs and outputs in each action's README, and the
-// guard's table of rules with a page for each.
+// guard's table of rules with a page for each; and the workflows of examples/.
 // --check: writes nothing, and fails when a file is not what it would be. Run it as `npm run docs`.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Document } from 'yaml';
 import { actions, root } from './actions.mjs';
@@ -21,7 +21,18 @@ for (const { folder, manifest } of actions()) {
   });
   if (existsSync(join(folder, 'src/families.ts'))) await rulePages(folder, load);
 }
+await exampleWorkflows();
 if (drifted) process.exit(1);
+
+/** What `setup` writes for the tenant of all examples, for those who would rather copy. */
+async function exampleWorkflows() {
+  const load = (file) => import(pathToFileURL(join(root, 'action-deploy/src/setup', file)).href);
+  const { workflows } = await load('workflows.ts');
+  const { parse } = await load('setup.ts');
+  const { tenant } = parse(['--tenant', 'acme', '--forge', 'https://forge.example.com']);
+  mkdirSync(join(root, 'examples/workflows'), { recursive: true });
+  for (const { path, text } of workflows(tenant)) put(join(root, 'examples/workflows', basename(path)), () => text);
+}
 
 async function rulePages(folder, load) {
   const rules = (await load('families.ts')).families.flatMap((family) => family.rules);

@@ -95,30 +95,32 @@ export async function startTenantSite(): Promise<TenantSite> {
   };
 }
 
-/** A botserver in Rust without dependencies: `status` is what it answers to whoever asks whether it is well. */
+/** A botserver and a botui in Rust without dependencies: `status` is what botserver answers to whoever asks whether it is well. */
 export function writeBotserver(folder: string, version: string, status = '200 OK'): void {
-  mkdirSync(join(folder, 'src'), { recursive: true });
+  mkdirSync(join(folder, 'src/bin'), { recursive: true });
   writeFileSync(
     join(folder, 'Cargo.toml'),
     '[package]\nname = "botserver"\nversion = "0.1.0"\nedition = "2021"\n\n[profile.release]\nopt-level = 0\n',
   );
-  writeFileSync(
-    join(folder, 'src/main.rs'),
-    `use std::io::{Read, Write};
+  writeFileSync(join(folder, 'src/bin/botserver.rs'), program('botserver', 5858, version, status));
+  writeFileSync(join(folder, 'src/bin/botui.rs'), program('botui', 5859, version, '200 OK'));
+}
+
+function program(name: string, port: number, version: string, status: string): string {
+  return `use std::io::{Read, Write};
 
 const VERSION: &str = "${version}";
 
 fn main() {
     if std::env::args().any(|each| each == "--version") {
-        println!("botserver {VERSION}");
+        println!("${name} {VERSION}");
         return;
     }
-    let listener = std::net::TcpListener::bind("127.0.0.1:5858").unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:${port}").unwrap();
     for mut stream in listener.incoming().flatten() {
         let _ = stream.read(&mut [0; 4096]);
         let _ = write!(stream, "HTTP/1.1 ${status}\\r\\nContent-Length: {}\\r\\n\\r\\n{VERSION}", VERSION.len());
     }
 }
-`,
-  );
+`;
 }

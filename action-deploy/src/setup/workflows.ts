@@ -57,7 +57,8 @@ jobs:
           mkdir -p "$HOME/.cache/gbo-target/${tenant.tenant}"
           ln -sfn "$HOME/.cache/gbo-target/${tenant.tenant}" target
           cargo build --release --locked --bin botserver --bin botui
-      - uses: ${use(tenant, 'action-deploy')}
+      - name: Deploy
+        uses: ${use(tenant, 'action-deploy')}
         with:
           host: ${scalar(tenant.host)}
 ${tenant.port === 22 ? '' : `          port: ${tenant.port}\n`}          user: ${scalar(tenant.user)}
@@ -85,7 +86,8 @@ jobs:
     timeout-minutes: 15
     steps:
       - uses: ${checkout}
-      - uses: ${use(tenant, 'action-submodule-sync')}
+      - name: Submodules
+        uses: ${use(tenant, 'action-submodule-sync')}
         with:
           root: ${scalar(tenant.root)}
           remotes: |
@@ -114,7 +116,8 @@ jobs:
     timeout-minutes: 30
     steps:
       - uses: ${checkout}
-      - uses: ${use(tenant, 'action-submodule-sync')}
+      - name: Root
+        uses: ${use(tenant, 'action-submodule-sync')}
         with:
           mode: submodule
           root: ${scalar(tenant.root)}
@@ -144,7 +147,8 @@ jobs:
     runs-on: ${scalar(tenant.label)}
     timeout-minutes: 60
     steps:
-      - uses: ${use(tenant, 'action-cache-clean')}
+      - name: Clean
+        uses: ${use(tenant, 'action-cache-clean')}
         with:
           targets: ~/.cache/gbo-target/*
           max-size: registry = 10GB, git = 5GB, target = 60GB, sccache = 20GB
@@ -169,7 +173,8 @@ jobs:
       - uses: ${checkout}
         with:
           fetch-depth: 0
-      - uses: ${use(tenant, 'action-guard')}
+      - name: Guard
+        uses: ${use(tenant, 'action-guard')}
 `,
   };
 }

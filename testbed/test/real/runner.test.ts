@@ -69,10 +69,15 @@ describe.runIf(available.ok)('actions as released, used by the workflows of a te
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** What an operator does before the first deploy: the folder and the unit. */
+  /** What an operator does before the first deploy: the folder and the units. */
   async function target(): Promise<void> {
-    const unit = unitFile({ name: 'system', path: '/opt/gbo/bin/botserver', port: 5858 });
-    writeFileSync(`${tenant.host.rootDir}/etc/systemd/system/system.service`, unit);
+    for (const [name, program, port] of [
+      ['system', 'botserver', 5858],
+      ['ui', 'botui', 5859],
+    ] as const) {
+      const unit = unitFile({ name, path: `/opt/gbo/bin/${program}`, port });
+      writeFileSync(`${tenant.host.rootDir}/etc/systemd/system/${name}.service`, unit);
+    }
     await tenant.host.exec('mkdir -p /opt/gbo/bin && systemctl daemon-reload');
   }
 
@@ -92,8 +97,9 @@ describe.runIf(available.ok)('actions as released, used by the workflows of a te
       '.gitignore': '/target\n',
       '.forgejo/workflows/deploy.yml': site.example('deploy.yml', {
         'host: acme-system': `host: ${tenant.host.host}`,
+        'user: deploy': 'user: root',
         // The default is a minute.
-        '/health\n': '/health\n          health-timeout: 3s\n',
+        '/health\n': '/health\n              health-timeout: 3s\n',
       }),
       '.forgejo/workflows/submodules.yml': site.example('submodules.yml', { 'grace: 1m': 'grace: 0s' }),
       '.forgejo/workflows/clean.yml': site.example('clean.yml'),
