@@ -58,7 +58,7 @@ async function startChatty(): Promise<{ url: string; stop(): void }> {
     const body = [said, decoded, password, encodeURIComponent(password), Buffer.from(password).toString('base64')];
     response.writeHead(said ? 403 : 401, {
       'WWW-Authenticate': 'Basic realm="x"',
-      'Content-Type': 'text/plain; charset=utf-8',
+      'Content-Type': 'text/plain',
     });
     response.end(`${body.join('\n')}\n`);
   });

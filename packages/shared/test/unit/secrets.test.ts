@@ -25,6 +25,7 @@ describe('a secret is not in the log', () => {
     ['indented in the secret', key.map((line) => `    ${line}`).join('\n'), `${key[1]}`, '***'],
     ['command-encoded', 'pa%ss', 'it is pa%25ss', 'it is ***'],
     ['URL-encoded', 'pa ss/word', 'http://x/?p=pa%20ss%2Fword', 'http://x/?p=***'],
+    ['read as Latin-1', 'pä-ßword', 'it is pÃ¤-Ã\u009fword.', 'it is ***.'],
     ['in base64', 'hunter22', Buffer.from('hunter22').toString('base64'), '***'],
     ['in base64 as a whole', key.join('\n'), Buffer.from(key.join('\n')).toString('base64'), '***'],
   ])('%s', (_, secret, text, expected) => {
