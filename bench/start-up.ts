@@ -36,7 +36,7 @@ export async function startUp(settings: Settings): Promise<Part> {
     const asked = {
       name,
       // Two have no input that must be given.
-      run: async () => ({ [`${name}, refusing its inputs`]: await start({ INPUT_MODE: 'nonsense' }, /Bad input/) }),
+      run: async () => ({ [`${name}, refusing its inputs`]: await start({ INPUT_MODE: 'nonsense' }, /bad input/i) }),
     };
     if (name !== 'action-deploy') return [asked];
     return [
