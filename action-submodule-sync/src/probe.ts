@@ -3,7 +3,7 @@ import { GitFailed } from './git.js';
 import { isPassing, troubleOf, words } from './git-trouble.js';
 import type { GitAnswer } from './network-git.js';
 import type { Scratch } from './scratch.js';
-import type { Probe, Trouble } from './states.js';
+import type { Head, Probe, Trouble } from './states.js';
 
 export interface Question {
   remote: string;
@@ -49,7 +49,8 @@ class Unanswered extends Error {
  */
 export function lookFirst(question: Question, scratch: Scratch): Promise<Probe> {
   return look(nothingKnown(question), scratch, async (found) => {
-    found.tip = await tipOf(question, scratch);
+    found.heads = await headsOf(question, scratch);
+    found.tip = found.heads.find(({ ref }) => ref === `refs/heads/${question.branch}`)?.sha;
     found.branchMissing = found.tip === undefined;
     if (found.tip === question.sha) found.exists = found.onBranch = 'yes';
   });
@@ -147,6 +148,11 @@ async function look(before: Probe, scratch: Scratch, ask: (found: Probe) => Prom
 async function searchAll(question: Question, scratch: Scratch, found: Probe, twin?: Scratch): Promise<void> {
   const branch = found.branchMissing || twin ? undefined : question.branch;
   const fetched = twin ?? scratch;
+  const known = twin && (await headsWith(question, twin, found.heads ?? []));
+  if (known && known.length > 0) {
+    Object.assign(found, { onBranch: 'no', exists: 'yes', elsewhere: known });
+    return;
+  }
   await fetchBranches(question, fetched, branch);
   if (branch) {
     found.tip = (await fetched.git('rev-parse', TIP)).trim(); // it may have moved on meanwhile
@@ -162,22 +168,20 @@ async function searchAll(question: Question, scratch: Scratch, found: Probe, twi
   else if (found.exists === 'unknown') found.exists = 'no';
 }
 
-async function tipOf({ url, branch }: Question, scratch: Scratch): Promise<string | undefined> {
+async function headsOf({ url }: Question, scratch: Scratch): Promise<Head[]> {
   // Only branches: git lets a server leave out the rest (tags, the heads of pull requests). A pattern it applies by itself.
   const heads = await listed(url, scratch, '--heads');
-  const tip = heads.find(({ ref }) => ref === `refs/heads/${branch}`)?.sha;
-  if (tip || heads.length > 0) return tip;
   // A login page with status 200 looks like a repository without refs.
-  if ((await listed(url, scratch)).length === 0) {
+  if (heads.length === 0 && (await listed(url, scratch)).length === 0) {
     throw new Unanswered({
       reason: 'not a git server',
       said: 'it lists no branch at all: an empty repository, or a page that is no git server',
     });
   }
-  return undefined;
+  return heads;
 }
 
-async function listed(url: string, scratch: Scratch, ...options: string[]): Promise<{ sha: string; ref: string }[]> {
+async function listed(url: string, scratch: Scratch, ...options: string[]): Promise<Head[]> {
   const answer = await patiently(() => scratch.lsRemote(url, ...options));
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
   return answer.stdout.split('\n').flatMap((row) => {
@@ -264,6 +268,20 @@ async function branchesWith({ remote, sha }: Question, scratch: Scratch): Promis
       .map((name) => name.slice(theirs.length));
   } catch {
     return []; // git does not know the commit: then no ref leads to it
+  }
+}
+
+/** Of branches of this remote those that hold the commit, where another remote has brought the history of all of them. */
+async function headsWith({ sha }: Question, twin: Scratch, heads: Head[]): Promise<string[] | undefined> {
+  const tips = async (...options: string[]) =>
+    new Set((await twin.git('for-each-ref', '--format=%(objectname)', ...options, 'refs/probe/h/')).split('\n'));
+  try {
+    const here = await tips();
+    if (!heads.every((head) => here.has(head.sha))) return undefined;
+    const holding = await tips(`--contains=${sha}`);
+    return heads.filter((head) => holding.has(head.sha)).map(({ ref }) => ref.slice('refs/heads/'.length));
+  } catch {
+    return undefined; // git does not know the commit
   }
 }
 

@@ -6,6 +6,8 @@ export interface Probe {
   /** Absent: the branch is not there. */
   tip?: string;
   branchMissing: boolean;
+  /** All branches, as the first question found them. */
+  heads?: Head[];
   /** Whether the commit is an ancestor of the branch, or its tip. */
   onBranch: 'yes' | 'no' | 'unknown';
   /** Whether the server holds the object at all. */
@@ -19,6 +21,12 @@ export interface Probe {
   requests: number;
   bytes: number;
   ms: number;
+}
+
+/** A branch of a remote, and the commit it is at. */
+export interface Head {
+  ref: string;
+  sha: string;
 }
 
 /** Why a question had no answer: neither a yes nor a no. */
