@@ -62,11 +62,15 @@ const { values } = parseArgs({
     strict: { type: 'boolean', default: false },
   },
 });
-const chosen = values.only.split(',').flatMap((name) => {
-  const meant = Object.entries(parts).filter(([part]) => part === name || part.startsWith(`${name}-`));
-  if (meant.length === 0) throw new Error(`--only ${name}: there are ${Object.keys(parts).join(', ')}`);
-  return meant;
-});
+const names = values.only.split(',');
+const unknown = names.find((name) => !Object.keys(parts).some((part) => isMeant(name, part)));
+if (unknown !== undefined) throw new Error(`--only ${unknown}: there are ${Object.keys(parts).join(', ')}`);
+const chosen = Object.entries(parts).filter(([part]) => names.some((name) => isMeant(name, part)));
+
+/** A part by its name, or all that begin with it: `guard` means guard-tools, guard-tree, ... */
+function isMeant(name, part) {
+  return part === name || part.startsWith(`${name}-`);
+}
 
 if (values.results && values.quick) throw new Error('--results keeps figures, and those of --quick mean nothing.');
 

@@ -131,7 +131,7 @@ const schema = z.object({
     description: 'With more submodules than this nothing is asked.',
     default: '500',
   }),
-  parallel: count(1, 64).meta({ description: 'Questions asked at the same time.', default: '8' }),
+  parallel: count(1, 64).meta({ description: 'Questions asked at the same time.', default: '12' }),
   comment: yesOrNo.meta({ description: 'On a pull request, say it in comments too.', default: 'true' }),
   repository: z.string().optional().meta({ description: 'Folder of the checkout. Default: the workspace of the run.' }),
 });
