@@ -1,6 +1,7 @@
-// npm run bench [-- --quick] [--only NAME,...] [--rounds N] [--json PATH] [--svg PATH] [--results] [--strict]
+// npm run bench [-- --quick] [--only NAME,...] [--rounds N] [--json PATH] [--svg PATH] [--results] [--keep PATH] [--strict]
+// --keep: parts that are not run are told as that JSON has them
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { deletion } from './cache-clean/deletion.ts';
@@ -59,6 +60,7 @@ const { values } = parseArgs({
     json: { type: 'string' },
     svg: { type: 'string' },
     results: { type: 'boolean', default: false },
+    keep: { type: 'string' },
     strict: { type: 'boolean', default: false },
   },
 });
@@ -91,7 +93,12 @@ try {
 }
 
 for (const [, part] of found) console.log(partText(part));
-const goals = found.flatMap(([, part]) => part.goals);
+const kept = values.keep ? JSON.parse(readFileSync(values.keep, 'utf8')) : undefined;
+const goals = Object.keys(parts).flatMap((name) => {
+  const [, part] = found.find(([each]) => each === name) ?? [];
+  // Several parts compare the same things.
+  return ((part ?? kept?.parts[name])?.goals ?? []).map((goal) => ({ ...goal, text: `${name}: ${goal.text}` }));
+});
 console.log(goalsText(goals));
 const missed = goals.filter((goal) => isMet(goal) === false);
 const met = goals.filter((goal) => isMet(goal));
@@ -110,6 +117,7 @@ const circumstances = {
   },
   seconds,
   only: chosen.length < Object.keys(parts).length ? chosen.map(([name]) => name) : undefined,
+  kept: kept && circumstancesText(kept),
 };
 const svg = chart(goals, circumstancesText(circumstances));
 if (values.json) writeFileSync(values.json, `${JSON.stringify(asJson(), null, 2)}\n`);
