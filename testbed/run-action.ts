@@ -23,8 +23,8 @@ export interface Running<Report> {
   finished: Promise<Finished<Report>>;
 }
 
-/** Outputs that an action writes to files of the workspace, by the inputs that name them. */
-const WRITTEN = ['json', 'sarif', 'junit', 'patch'];
+/** What an action writes where its inputs say, most of it in the workspace. */
+const WRITTEN = ['json', 'sarif', 'junit', 'patch', 'baseline', 'state-dir'];
 
 /**
  * Starts a bundle as a runner would: inputs as INPUT_*, file commands, nothing on stdin. `through`: a program that becomes
@@ -66,14 +66,14 @@ export function startAction<Report>(
   const listeners: ((line: string) => void)[] = [];
   let log = '';
   let rest = '';
-  const read = (chunk: Buffer) => {
-    log += chunk.toString();
-    const lines = (rest + chunk.toString()).split('\n');
+  const read = (chunk: string) => {
+    log += chunk;
+    const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) for (const listener of listeners) listener(line);
   };
-  child.stdout?.on('data', read);
-  child.stderr?.on('data', read);
+  // Decoded as a stream: a letter of several bytes may come in two parts, and a secret with it.
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', read);
   const finished = new Promise<Finished<Report>>((resolve, reject) => {
     child.on('close', (code, signal) => {
       try {
@@ -108,7 +108,8 @@ function refuseLeaks(
   );
   if (Object.keys(secrets).length === 0) return;
   const search = secretSearch(secrets);
-  const written = WRITTEN.flatMap((name) => (inputs[name] ? resolve(env.GITHUB_WORKSPACE ?? '', inputs[name]) : []));
+  const workspace = inputs.repository ?? env.GITHUB_WORKSPACE ?? '';
+  const written = WRITTEN.flatMap((name) => (inputs[name] ? resolve(workspace, inputs[name]) : []));
   // Below the machine's own folders lie those of other runs.
   const folders = [...new Set(left.folders)].filter((path) => path && path !== tmpdir() && path !== homedir());
   const hits: Hit[] = [

@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { literal } from '../packages/shared/src/report.js';
 
 /** Inputs that are secrets, of all actions; a contract test holds this list against the schemas. */
 export const SECRET_INPUTS = [
@@ -33,8 +34,9 @@ const SHORTEST_BASE64 = 6;
 const ARMOUR = /^-----(BEGIN|END) [A-Z0-9 ]+-----$/;
 
 /**
- * Looks for secrets in the forms in which they get about: raw, each line, base64 (each alignment), URL-encoded, in JSON and
- * in the encoding of runner commands. Ours: scanners for secrets look for what has the shape of one, not for these.
+ * Looks for secrets in the forms in which they get about: raw, each line, base64 (each alignment), URL-encoded, in JSON, as
+ * Markdown that shows it, read as Latin-1 and in the encoding of runner commands. Ours: scanners for secrets look for what has
+ * the shape of one, not for these.
  *
  * @param secrets by the name under which they are reported
  */
@@ -50,8 +52,8 @@ export function secretSearch(secrets: Record<string, string>): SecretSearch {
     const bytes = Buffer.isBuffer(text) ? text : Buffer.from(text);
     const found = plain.filter((needle) => bytes.includes(needle.bytes));
     if (wrapped.length > 0) {
-      // Base64 is broken into lines of any length, in JSON too.
-      const unbroken = Buffer.from(bytes.toString('latin1').replaceAll(/\\[nr]|\s/g, ''), 'latin1');
+      // Base64 is broken into lines of any length, in JSON and in runner commands too.
+      const unbroken = Buffer.from(bytes.toString('latin1').replaceAll(/\\[nr]|%0[AD]|\s/g, ''), 'latin1');
       found.push(...wrapped.filter((needle) => unbroken.includes(needle.bytes)));
     }
     return unique(found.map(({ secret, form }) => ({ secret, form, place })));
@@ -83,9 +85,12 @@ function formsOf(secret: string): Map<string, string> {
   const lines = whole
     .split(/\r\n|\r|\n|\\n/)
     .map((line) => line.trim())
-    // A token in `name = token` is a secret by itself.
-    .flatMap((line) => [line, /^[\w.-]+ *= *(\S+)$/.exec(line)?.[1] ?? ''])
-    .filter((line) => line.length >= SHORTEST_LINE && line !== whole && !ARMOUR.test(line));
+    .flatMap((line) => [
+      ...(line.length >= SHORTEST_LINE && !ARMOUR.test(line) ? [line] : []),
+      // A token in `name = token` is a secret by itself, with spaces in it or short.
+      ...(/^[\w.-]+\s*=\s*([^\s=].*)$/.exec(line)?.slice(1) ?? []).filter((token) => token.length >= SHORTEST_SECRET),
+    ])
+    .filter((line) => line !== whole);
   for (const [part, text] of [['', whole], ...lines.map((line) => [' of a line', line])] as const) {
     add(text, part ? 'a line' : 'raw');
     for (const encoded of [
@@ -101,6 +106,8 @@ function formsOf(secret: string): Map<string, string> {
     const json = JSON.stringify(text).slice(1, -1);
     add(json, `JSON${part}`);
     add(json.replaceAll(/[^\0-\x7f]/g, escaped), `JSON${part}`);
+    for (const markdown of [literal(text), literal(`x${text}x`).slice(1, -1)]) add(markdown, `Markdown${part}`);
+    add(Buffer.from(text).toString('latin1'), `Latin-1${part}`);
     add(text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A'), `runner command${part}`);
     for (const base64 of alignments(text)) {
       add(base64, `base64${part}`);

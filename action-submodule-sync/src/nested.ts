@@ -1,7 +1,7 @@
 import type PQueue from 'p-queue';
 import type { Facts, Row } from './facts.js';
 import type { Inputs } from './inputs.js';
-import type { Tree } from './pins.js';
+import type { Pin, Tree } from './pins.js';
 import { readRemoteTree } from './remote-tree.js';
 import { excludedOf, placeOf } from './survey.js';
 import { surveyTarget, type Target } from './survey-target.js';
@@ -25,8 +25,12 @@ export async function nestedRows(inputs: Inputs, parents: Target[], shop: Worksh
   let asked = parents.length;
   for (let depth = 1; level.length > 0; depth++) {
     const found = await Promise.all(level.map((parent) => queue.add(() => childrenOf(inputs, parent, shop))));
-    const targets = found.flatMap((each) => each.targets);
-    orphans.push(...found.flatMap((each) => each.orphans));
+    // Two pins of one submodule mostly hold the same ones: each is asked about once, the newest entry counts.
+    const once = <T extends Pin>(pins: T[]) => [
+      ...new Map(pins.map((pin) => [`${pin.path}\0${pin.sha}`, pin])).values(),
+    ];
+    const targets = once(found.flatMap((each) => each.targets));
+    orphans.push(...once(found.flatMap((each) => each.orphans)));
     unknowns.push(...found.flatMap(({ unknown }) => unknown ?? []));
     asked += targets.length;
     const why =

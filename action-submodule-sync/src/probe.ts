@@ -153,14 +153,21 @@ async function searchAll(question: Question, scratch: Scratch, found: Probe, twi
     Object.assign(found, { onBranch: 'no', exists: 'yes', elsewhere: known });
     return;
   }
-  await fetchBranches(question, fetched, branch);
-  if (branch) {
+  const isInAll = async () => {
     found.tip = (await fetched.git('rev-parse', TIP)).trim(); // it may have moved on meanwhile
-    if (await isReachable(fetched, TIP, question.sha)) {
-      found.exists = found.onBranch = 'yes';
-      return;
-    }
+    return isReachable(fetched, TIP, question.sha);
+  };
+  try {
+    await fetchBranches(question, fetched, branch);
+    if (branch && (await isInAll())) found.exists = found.onBranch = 'yes';
+  } catch (error) {
+    if (!branch || !(error instanceof Unanswered) || isPassing(error.trouble.reason)) throw error;
+    // All can be too much, or hold what the filter leaves out (a tag of a tree): the branch alone may prove it.
+    await fetchAll(question, fetched, TIP);
+    if (!(await isInAll())) throw error;
+    found.exists = found.onBranch = 'yes';
   }
+  if (found.onBranch === 'yes') return;
   found.onBranch = 'no';
   found.elsewhere = await branchesWith(question, fetched);
   if (found.elsewhere.length > 0) found.exists = 'yes';
@@ -252,7 +259,8 @@ export async function fetchAll(
 async function fetchBranches({ remote, url }: Question, scratch: Scratch, branch: string | undefined): Promise<void> {
   const deepen = scratch.isShallow() ? ['--unshallow'] : [];
   const theirs = refsOf(remote);
-  const refspecs = [`+refs/heads/*:${theirs}*`, `+refs/tags/*:${theirs}tags/*`];
+  // Apart from each other: a branch may be called tags/v1.
+  const refspecs = [`+refs/heads/*:${theirs}heads/*`, `+refs/tags/*:${theirs}tags/*`];
   if (branch) refspecs.push(`+refs/heads/${branch}:${TIP}`);
   const answer = await patiently(() => scratch.fetch(url, refspecs, ...deepen, GRAPH_ONLY));
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
@@ -265,7 +273,7 @@ async function branchesWith({ remote, sha }: Question, scratch: Scratch): Promis
     return names
       .split('\n')
       .filter(Boolean)
-      .map((name) => name.slice(theirs.length));
+      .map((name) => name.slice(theirs.length).replace(/^heads\//, ''));
   } catch {
     return []; // git does not know the commit: then no ref leads to it
   }

@@ -96,10 +96,13 @@ function deeper(question: Question, first: Probe, scratch: Scratch, queue: PQueu
     if (near) return { probe: near, scratch: (await lead.whole).scratch };
     // While the other fetches all of the history.
     const closer = await ask(() => lookClose(question, scratch, first));
+    // A server that lacks it says so itself, whatever leads to it elsewhere.
+    if (!isOpen(closer.probe) && !closer.probe.trouble) return whole(closer.probe);
     const other = await lead.whole;
     if (isTwin(other.probe) && other.probe.onBranch === 'yes')
       return { probe: proven(closer.probe), scratch: other.scratch };
-    if (isTwin(other.probe) && isOffBranch(other.probe)) return whole(closer.probe, other.scratch);
+    if (isTwin(other.probe) && isOffBranch(other.probe) && !other.scratch.isShallow())
+      return whole(closer.probe, other.scratch);
     return whole(isOpen(closer.probe) ? await alone(closer) : closer.probe);
   };
   const all = together();

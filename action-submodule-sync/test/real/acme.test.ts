@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -322,6 +323,31 @@ describe('submodules of submodules', () => {
       'lib/stray: ORPHAN-GITLINK',
       'lib/vendor/core/tiny origin: NOT-A-COMMIT',
       'lib/vendor/core/tiny alm: NOT-A-COMMIT',
+    ]);
+  });
+
+  it('one that two pushed pins of its parent hold is asked about once', async () => {
+    const before = await world.git('.', 'rev-parse', 'HEAD');
+    await world.commits('lib/vendor/core', 20);
+    await everywhere('lib/vendor/core');
+    for (const _ of ['one', 'two']) {
+      await world.commit('lib');
+      await everywhere('lib');
+      await world.pin();
+    }
+    await world.pushRoot();
+    const path = join(world.checkout, '..', 'event.json');
+    writeFileSync(path, JSON.stringify({ before }));
+    const event = { GITHUB_EVENT_NAME: 'push', GITHUB_EVENT_PATH: path, GITHUB_REPOSITORY: 'acme/gb' };
+    const { report, log } = await world.check({ nested: 'true', exclude: '.' }, event);
+    const cells = report?.matrix.map(({ path, remote, state }) => `${path} ${remote}: ${state}`) ?? [];
+    expect(
+      cells.filter((cell) => cell.startsWith('lib ')),
+      log,
+    ).toHaveLength(4);
+    expect(cells.filter((cell) => cell.startsWith('lib/vendor/core '))).toEqual([
+      'lib/vendor/core origin: PUSHED',
+      'lib/vendor/core alm: PUSHED',
     ]);
   });
 

@@ -80,3 +80,20 @@ describe('a branch that moves while it is looked at', () => {
     expect(state[moved as keyof typeof state]).toMatch(/^(PUSHED|OTHER-BRANCH)$/);
   });
 });
+
+describe('refs that cannot be fetched all at once', () => {
+  it.each([
+    { what: 'a tag of a tree', refs: ['HEAD^{tree}:refs/tags/tree'] },
+    { what: 'a branch that is called as a tag is kept', refs: ['HEAD:refs/heads/tags/v1', 'HEAD:refs/tags/v1'] },
+    { what: 'a branch that is called as the folder of tags', refs: ['HEAD:refs/heads/tags', 'HEAD:refs/tags/v1'] },
+  ])('$what: a pin whose date leads past the near ones is on main all the same', async ({ refs }) => {
+    await begin('origin', 'alm');
+    const now = Math.floor(Date.now() / 1000);
+    await world.commits('lib', 1, { from: now + 900_000 });
+    await world.pin();
+    await world.commits('lib', 20, { from: now - 90_000 });
+    await pushTo(['origin', 'alm']);
+    for (const ref of refs) await pushTo(['origin', 'alm'], ref);
+    expect(await states()).toEqual(['origin: PUSHED', 'alm: PUSHED']);
+  });
+});

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { literal } from '../../../packages/shared/src/report.js';
 import { secretSearch } from '../../secret-search.js';
 
 const LINE = 'b3BlbnNzaC1rZXktdjEAAAAABG5vbmU';
@@ -20,6 +21,13 @@ describe('a secret is found', () => {
     { name: 'as one line of a key', text: `  ${LINE} `, form: 'key: a line' },
     { name: 'as another line of a key', text: `"${second}"`, form: 'key: a line' },
     { name: 'as a token without the name beside it', text: 'https://x:alm-secret@example.com', form: 'tokens: a line' },
+    { name: 'read as Latin-1', text: 'gho/p%ss wÃ¶rd+"quoted"', form: 'token: Latin-1' },
+    { name: 'in Markdown', text: literal(`no ${second}.`), form: 'key: Markdown of a line' },
+    {
+      name: 'as base64 in lines in a runner command',
+      text: base64(KEY).replaceAll(/.{19}/g, '$&%0A'),
+      form: 'key: base64',
+    },
     { name: 'as the base64 of the whole', text: base64(KEY.trim()), form: 'key: base64' },
     { name: 'as the base64 of a line', text: base64(LINE), form: 'key: base64 of a line' },
     { name: 'as base64 one byte after its beginning', text: base64(`:${TOKEN}:`), form: 'token: base64' },
@@ -52,6 +60,11 @@ describe('a secret is found', () => {
       form: 'key: a line',
     },
   ])('$name', ({ text, form }) => expect(found(text)).toContain(form));
+
+  it.each(['alm = my to ken', 'alm\t=\tmy to ken', 'a=t0ken'])('by its value alone in %j', (line) => {
+    const [, token = ''] = line.split(/\s*=\s*/);
+    expect(secretSearch({ tokens: line }).inText('log', `it is ${token}.`)).toHaveLength(1);
+  });
 
   it('in a mangled key, whose line breaks are written out', () => {
     const one = secretSearch({ key: KEY.replaceAll('\n', '\\n') });

@@ -72,7 +72,7 @@ function placeOf(
     if (exposure.kind === 'inner') return { at: exposure.at, why: exposure.why };
     return { at: same.keys.get('listen')?.at ?? same.at, why: `${device.name.slice(0, 60)} listens elsewhere now` };
   }
-  const [one] = after;
+  const one = after.find((each) => each.path === holder.path) ?? after[0];
   if (one)
     return { at: gapOf(holder, device.name, one), why: `its proxy device ${device.name.slice(0, 60)} was removed` };
   const { path } = device.at;

@@ -372,6 +372,12 @@ export const portSamples: Samples = {
       ],
     },
     {
+      name: 'a device was removed from the second of two files of an instance',
+      files: { 'lxd/acme-proxy.a.yaml': show({ devices: [root] }), [front]: show({ devices: [http] }) },
+      base: { 'lxd/acme-proxy.a.yaml': show({ devices: [root] }), [front]: show({ devices: [http, https] }) },
+      finds: [{ at: `${front}:4:64`, says: /its proxy device https was removed/ }],
+    },
+    {
       name: 'the file was deleted',
       files: { 'README.md': '' },
       base: { [front]: show({ devices: [http, https] }) },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../../src/log.js';
+import { literal } from '../../src/report.js';
 import { Secrets } from '../../src/secrets.js';
 
 const key = [
@@ -26,6 +27,9 @@ describe('a secret is not in the log', () => {
     ['command-encoded', 'pa%ss', 'it is pa%25ss', 'it is ***'],
     ['URL-encoded', 'pa ss/word', 'http://x/?p=pa%20ss%2Fword', 'http://x/?p=***'],
     ['read as Latin-1', 'pä-ßword', 'it is pÃ¤-Ã\u009fword.', 'it is ***.'],
+    ['in JSON', 'pa"ss\\word', JSON.stringify({ said: 'no pa"ss\\word' }), '{"said":"no ***"}'],
+    ['in Markdown', 'glpat-_a<b@c', literal('no glpat-_a<b@c.'), 'no ***.'],
+    ['in Markdown, within a word', '_pass_', literal('a_pass_b'), 'a***b'],
     ['in base64', 'hunter22', Buffer.from('hunter22').toString('base64'), '***'],
     ['in base64 as a whole', key.join('\n'), Buffer.from(key.join('\n')).toString('base64'), '***'],
   ])('%s', (_, secret, text, expected) => {
