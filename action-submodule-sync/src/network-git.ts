@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ExpectedError } from '@gbo/shared/errors';
+import { Secrets } from '@gbo/shared/secrets';
 import { shellQuote as q } from '@gbo/shared/ssh/quote';
 import pLimit from 'p-limit';
 import type { Inputs } from './inputs.js';
@@ -42,7 +43,14 @@ const MOST_MEMORY = 1024 * 1024 * 1024;
 export function networkGit(inputs: Inputs, folder: string, env: NodeJS.ProcessEnv, signal: AbortSignal): NetworkGit {
   const environment = isolated(inputs, folder, env);
   const limit = pLimit(inputs.parallel);
-  return (directory, args, andThen) => limit(() => run(directory, args, andThen, environment, inputs, signal));
+  // Here already: what is cut, or has its control characters spelt out, is no longer found.
+  const secrets = new Secrets();
+  for (const { token } of inputs.remotes) if (token) secrets.add(token);
+  return (directory, args, andThen) =>
+    limit(async () => {
+      const answer = await run(directory, args, andThen, environment, inputs, signal);
+      return { ...answer, stderr: secrets.redact(answer.stderr) };
+    });
 }
 
 function run(

@@ -339,7 +339,7 @@ describe('submodules of submodules', () => {
     const path = join(world.checkout, '..', 'event.json');
     writeFileSync(path, JSON.stringify({ before }));
     const event = { GITHUB_EVENT_NAME: 'push', GITHUB_EVENT_PATH: path, GITHUB_REPOSITORY: 'acme/gb' };
-    const { report, log } = await world.check({ nested: 'true', exclude: '.' }, event);
+    const { report, log } = await world.check({ nested: 'true', exclude: '.', commits: 'range' }, event);
     const cells = report?.matrix.map(({ path, remote, state }) => `${path} ${remote}: ${state}`) ?? [];
     expect(
       cells.filter((cell) => cell.startsWith('lib ')),

@@ -13,18 +13,6 @@ beforeAll(async () => {
 });
 afterAll(() => world?.stop());
 
-it('a token that a server says back is in nothing that is told, in JSON and in Markdown neither', async () => {
-  world.homes.alm?.http?.answer('lib', (request, response) => {
-    const [, basic = ''] = request.headers.authorization?.split(' ') ?? [];
-    const said = Buffer.from(basic, 'base64').toString();
-    response.writeHead(403, { 'Content-Type': 'text/plain' }).end(`no: ${said}\n`);
-  });
-  await world.commit('lib');
-  await world.pin();
-  const { report, log } = await world.check();
-  expect(report?.findings.find(({ remote, path }) => remote === 'alm' && path === 'lib')?.what, log).toContain('***');
-});
-
 // Into log, outputs, files and requests of every run is looked by testbed/run-action.ts.
 it.each([
   { name: 'that work', change: () => ({}), code: 0 },
@@ -42,4 +30,16 @@ it.each([
   const { hits, called } = await stop();
   expect([finished.code, hits]).toEqual([code, []]);
   expect(called).toContain('git');
+});
+
+it('a token that a server says back is in nothing that is told, in JSON and in Markdown neither', async () => {
+  world.homes.alm?.http?.answer('lib', (request, response) => {
+    const [, basic = ''] = request.headers.authorization?.split(' ') ?? [];
+    const said = Buffer.from(basic, 'base64').toString();
+    response.writeHead(403, { 'Content-Type': 'text/plain' }).end(`no: ${said}\n`);
+  });
+  await world.commit('lib');
+  await world.pin();
+  const { report, log } = await world.check();
+  expect(report?.findings.find(({ remote, path }) => remote === 'alm' && path === 'lib')?.what, log).toContain('***');
 });
