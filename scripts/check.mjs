@@ -9,6 +9,9 @@ import { root } from './actions.mjs';
 
 const require = createRequire(import.meta.url);
 const ci = process.env.CI === 'true';
+const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim();
+const state = () => `${git('rev-parse', 'HEAD')} ${git('status', '--porcelain')}`.trim();
+const before = state();
 const more = process.argv.slice(2);
 
 step('types', 'typescript', 'tsc', ['-p', root]);
@@ -42,9 +45,10 @@ try {
 
 /** For scripts/release.mjs, which releases nothing that was not tested as it is. */
 function noteTested() {
-  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim();
-  if (git('status', '--porcelain') === '')
-    writeFileSync(resolve(root, git('rev-parse', '--git-path', 'gbo-tested')), git('rev-parse', 'HEAD'));
+  // A commit that came while the tests ran was not what they ran on.
+  const hash = state();
+  if (hash === before && /^[0-9a-f]+$/.test(hash))
+    writeFileSync(resolve(root, git('rev-parse', '--git-path', 'gbo-tested')), hash);
 }
 
 /** The real and fault floors need what only root on Linux can have; `testbed/` installs the rest by apt. */

@@ -32,10 +32,10 @@ export function assemble(source, action, commit, folder) {
   return provenance;
 }
 
-/** Paths of all files, sorted. */
+/** Paths of all files and links, sorted. */
 export function filesIn(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(folder.length + 1))
     .filter((path) => !path.startsWith('.git/') && path !== 'provenance.json')
     .sort();

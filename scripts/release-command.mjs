@@ -28,3 +28,12 @@ export function releaseCommand(options) {
     },
   };
 }
+
+/** An address stands in messages, and in the process list for everybody to read. @throws Error, without the address */
+export function refuseCredentials(remotes, left) {
+  for (const remote of remotes) {
+    const url = URL.canParse(remote) ? new URL(remote) : undefined;
+    if (url?.password || (url?.username && url.protocol !== 'ssh:'))
+      throw new Error(`a --remote holds a password or token; that belongs in git's credential store. ${left}`);
+  }
+}

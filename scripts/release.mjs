@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { actions, root } from './actions.mjs';
 import { assemble, commitOf, filesIn, run } from './publish-tree.mjs';
-import { releaseCommand } from './release-command.mjs';
+import { refuseCredentials, releaseCommand } from './release-command.mjs';
 
 const command = releaseCommand({
   remote: { type: 'string', multiple: true, default: [] },
@@ -25,6 +25,7 @@ function release() {
   if (!/^\d+\.\d+\.\d+$/.test(version ?? ''))
     throw new Error(`${JSON.stringify(version)} is not a version such as 1.2.3. Nothing was published.`);
   if (values.remote.length === 0) throw new Error('no --remote was named. Nothing was published.');
+  refuseCredentials(values.remote, 'Nothing was published.');
   if (known.manifest.version !== version)
     throw new Error(
       `${action}/package.json says ${known.manifest.version}. Nothing was published. Change it, and commit.`,

@@ -1,10 +1,10 @@
 // npm run verify-release -- action-deploy 1.2.3 --remote URL
 // Builds a published release again from the commit it says it comes from, in a folder of its own, and compares every byte.
-import { existsSync, readFileSync } from 'node:fs';
+import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './actions.mjs';
 import { assemble, commitOf, filesIn, run, sha256 } from './publish-tree.mjs';
-import { releaseCommand } from './release-command.mjs';
+import { refuseCredentials, releaseCommand } from './release-command.mjs';
 
 const command = releaseCommand({ remote: { type: 'string' } });
 const { action, version, values, folder } = command;
@@ -13,8 +13,12 @@ command.run(verify);
 function verify() {
   if (!action || !version || !values.remote)
     throw new Error('say which: npm run verify-release -- ACTION VERSION --remote URL');
+  refuseCredentials([values.remote], 'Nothing was compared.');
   const published = join(folder, 'published');
-  run('git', ['clone', '--quiet', '--depth=1', '--branch', `v${version}`, '--', values.remote, published]);
+  run('git', ['init', '--quiet', published]);
+  // The tag by its full name: `clone --branch` would take a branch called v1.2.3 instead, and a runner takes the tag.
+  run('git', ['fetch', '--quiet', '--depth=1', '--', values.remote, `refs/tags/v${version}`], published);
+  run('git', ['-c', 'core.autocrlf=false', 'checkout', '--quiet', '--detach', 'FETCH_HEAD'], published);
   const { source } = JSON.parse(readFileSync(join(published, 'provenance.json'), 'utf8'));
   if (!/^[0-9a-f]{40,64}$/.test(source)) throw new Error('its provenance names no commit');
   const checkout = join(folder, 'source');
@@ -24,7 +28,11 @@ function verify() {
   const rebuilt = join(folder, 'rebuilt');
   assemble(checkout, action, commitOf(checkout), rebuilt);
   const paths = new Set([...filesIn(published), ...filesIn(rebuilt), 'provenance.json']);
-  const hash = (at, path) => (existsSync(join(at, path)) ? sha256(readFileSync(join(at, path))) : 'missing');
+  // A link is never what a release holds, whatever it leads to.
+  const hash = (at, path) => {
+    const found = lstatSync(join(at, path), { throwIfNoEntry: false });
+    return found?.isFile() ? sha256(readFileSync(join(at, path))) : found ? `no file in ${at}` : 'missing';
+  };
   const differing = [...paths].filter((path) => hash(published, path) !== hash(rebuilt, path));
   if (differing.length > 0) throw new Error(`v${version} is not what ${source} gives: ${differing.join(', ')}`);
   console.log(`${action} v${version}: ${paths.size} files, each byte as ${source} gives it.`);

@@ -38,7 +38,7 @@ export function privilegedCommands(inputs: Deployed, user: string): Privileged[]
     const undo = `${inputs.stateDir}/undo`;
     all.push({
       sample: `systemd-run ${deadManArguments(user, sampleRelease, 60)} /bin/sh ${undo}/${sampleRelease}.sh dead-man`,
-      rule: `/usr/bin/systemd-run ^--quiet --collect --on-active=[0-9]+ --timer-property=AccuracySec=100ms --unit=gbo-undo-[0-9a-z-]+ --uid=${user} /bin/sh ${escapeRegex(undo)}/[0-9A-Za-z-]+\\.sh dead-man$`,
+      rule: `/usr/bin/systemd-run ^--uid=${escapeRegex(user)} --quiet --collect --on-active=[0-9]+ --timer-property=AccuracySec=100ms --unit=gbo-undo-[0-9a-z-]+ /bin/sh ${escapeRegex(undo)}/[0-9A-Za-z-]+\\.sh dead-man$`,
     });
     all.push({
       sample: `systemctl stop ${deadManUnit(sampleRelease)}.timer`,
@@ -49,10 +49,15 @@ export function privilegedCommands(inputs: Deployed, user: string): Privileged[]
   return [...new Map(all.map((command) => [command.sample, command])).values()];
 }
 
-/** Options of systemd-run for the dead-man's timer. `user` is empty for root. */
+/**
+ * Options of systemd-run for the dead-man's timer. `user` is empty for root.
+ *
+ * The user comes first: sudo judges the arguments joined by spaces, so that after `--unit=` it could be made a part of the
+ * unit's name (`'--unit=gbo-undo-x --uid=deploy'`, one argument), and the undo script would run as root.
+ */
 export function deadManArguments(user: string, release: string, seconds: number): string {
-  const asUser = user ? ` --uid=${user}` : '';
-  return `--quiet --collect --on-active=${seconds} --timer-property=AccuracySec=100ms --unit=${deadManUnit(release)}${asUser}`;
+  const asUser = user ? `--uid=${user} ` : '';
+  return `${asUser}--quiet --collect --on-active=${seconds} --timer-property=AccuracySec=100ms --unit=${deadManUnit(release)}`;
 }
 
 /** The lines of a sudoers file that let `user` deploy, and nothing else. The undo runs as `user`, not as root. */

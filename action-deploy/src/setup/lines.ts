@@ -3,6 +3,7 @@ import { keyRestrictions } from '../authorized-keys.js';
 import { sudoersLines } from '../privileged.js';
 import { tenantDeploys } from './artifacts.js';
 import type { TenantOptions } from './options.js';
+import { marked } from './write.js';
 
 /** Where the public key goes when it was not given. */
 const placeholder = 'ssh-ed25519 AAAA...';
@@ -74,12 +75,13 @@ keys=$home/.ssh/authorized_keys
 wanted=${q(key)}
 if ! grep -qxF -- "$wanted" "$keys" 2>/dev/null; then
   if grep -qF -- ${q(base64)} "$keys" 2>/dev/null; then
-    echo "$keys has this key with other restrictions; replace that line by:" >&2; printf '%s\\n' "$wanted" >&2; exit 1
+    echo "$keys has this key with other restrictions; replace that line by this one, and run this again:" >&2
+    printf '%s\\n' "$wanted" >&2; exit 1
   fi
   [ -d "$home/.ssh" ] || install -d -m 700 -o ${user} -g "$(id -g ${user})" "$home/.ssh"
-  [ -e "$keys" ] || install -m 600 -o ${user} -g "$(id -g ${user})" /dev/null "$keys"
-  [ -z "$(tail -c 1 "$keys")" ] || echo >> "$keys"
-  printf '%s\\n' "$wanted" >> "$keys"; told "let the key in ($keys)"
+  # As the user: in a folder of theirs, a link could lead root to another's file.
+  printf '%s\\n' "$wanted" | runuser -u ${user} -- sh -c 'umask 077; { [ -z "$(tail -c 1 "$1" 2>/dev/null)" ] || echo; cat; } >> "$1"' sh "$keys"
+  told "let the key in ($keys)"
 fi
 ${sudoers.length > 0 ? installSudoers(sudoers) : ''}${knownHostsCommand(tenant.host, tenant.port)}
 `;
@@ -89,10 +91,13 @@ function installSudoers(lines: string[]): string {
   // sudo passes over a name with a dot in it, so that the new file counts for nothing until it was judged and renamed.
   return `rules=/etc/sudoers.d/gbo-deploy
 cat > "$rules.new" << 'LINES'
-${lines.join('\n')}
-LINES
+${marked(`${lines.join('\n')}\n`)}LINES
 chmod 440 "$rules.new"
-if cmp -s "$rules.new" "$rules"; then rm -f "$rules.new"
+ours() { [ "$(sed -n '1s/^# setup of [^(]*(\\([0-9a-f]*\\)).*/\\1/p' "$1")" = "$(sed 1d "$1" | sha256sum | cut -c 1-12)" ]; }
+if cmp -s "$rules.new" "$rules" || sed 1d "$rules.new" | cmp -s - "$rules"; then rm -f "$rules.new"
+elif [ -e "$rules" ] && ! ours "$rules"; then
+  rm -f "$rules.new"
+  echo "$rules was edited by hand, or is not of setup. It was left as it is: move its lines to another file there, and run this again." >&2; exit 1
 elif visudo -cqf "$rules.new" >&2; then mv -f "$rules.new" "$rules"; told "wrote $rules"
 else rm -f "$rules.new"; echo 'visudo refuses the rules; sudo 1.9.10 or later is needed. They were not installed.' >&2; exit 1; fi
 `;

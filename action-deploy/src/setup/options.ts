@@ -64,6 +64,10 @@ const folder = matching(/^\/[\w./-]*$/, 'a plain absolute path').refine(isPlainA
   error: (issue) => `${JSON.stringify(issue.input)} is not a plain absolute path`,
 });
 
+/** Where root's own programs and files lie: who may write there is root. The target script gives the folder to the user. */
+const ofTheSystem =
+  /^\/([^/]+|var\/[^/]+)$|^\/(bin|boot|dev|etc|lib\w*|proc|root|run|sbin|sys|tmp)\/|^\/usr\/(?!local\/[^/]+\/)/;
+
 const health = matching(/^https?:\/\/[\w.:[\]-]+(\/[\w./%?=&-]*)?$/, 'an address such as http://localhost:5858/health');
 
 const publicKey = read((text) => {
@@ -132,6 +136,10 @@ export const options = defineInputs(schema, (values, problem): SetupOptions => {
   const { tenant, forge, user } = values;
   const owner = values.owner ?? tenant;
   if (values['server-unit'] === values['ui-unit']) problem('server-unit and ui-unit are the same');
+  if (user !== 'root' && ofTheSystem.test(values.folder))
+    problem(
+      `input folder: ${JSON.stringify(values.folder)} is the system's, and ${user} would own it; name one of your own`,
+    );
   return {
     tenant: {
       tenant,

@@ -140,7 +140,7 @@ function clean(tenant: TenantOptions): Workflow {
 name: clean
 on:
   schedule:
-    - cron: '17 3 * * *'
+    - cron: "17 3 * * *"
   workflow_dispatch:
 jobs:
   clean:

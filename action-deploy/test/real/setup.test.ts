@@ -89,9 +89,56 @@ describe('a tenant made ready by setup', () => {
     expect(await tenant.host.exec(`cat ${keysFile}`)).toEqual(before);
   });
 
+  it('rules that somebody added by hand stay, and it says so', async () => {
+    await tenant.host.exec(
+      `cp -p ${rulesFile} /root/rules; echo 'deploy ALL=(root) NOPASSWD: /usr/bin/true' >> ${rulesFile}`,
+    );
+    const before = await tenant.host.exec(`cat ${rulesFile}`);
+    const { code, stderr } = await onTarget(withKey('--print', 'target'));
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/gbo-deploy was edited by hand/)]);
+    expect(await tenant.host.exec(`cat ${rulesFile}; ls ${rulesFile}.new 2>/dev/null`)).toMatchObject({
+      stdout: before.stdout,
+    });
+    await tenant.host.exec(`mv /root/rules ${rulesFile}`);
+  });
+
+  it('its own rules of earlier are renewed', async () => {
+    await onTarget(withKey('--server-unit', 'other', '--print', 'target'));
+    expect((await tenant.host.exec(`cat ${rulesFile}`)).stdout).toContain('restart other.service');
+    expect(await onTarget(withKey('--print', 'target'))).toMatchObject({ code: 0 });
+    expect((await tenant.host.exec(`cat ${rulesFile}`)).stdout).not.toContain('other.service');
+  });
+
+  it('root is not led by a link to the keys of another', async () => {
+    await tenant.host.exec(`mv ${keysFile} /root/keys; ln -s /root/.ssh/authorized_keys ${keysFile}`);
+    const before = await tenant.host.exec('cat /root/.ssh/authorized_keys');
+    expect((await onTarget(withKey('--print', 'target'))).code).not.toBe(0);
+    expect(await tenant.host.exec('cat /root/.ssh/authorized_keys')).toEqual(before);
+    await tenant.host.exec(`mv -f /root/keys ${keysFile}`);
+  });
+
+  it('the rules let nothing of the user run as root, whatever one argument holds', async () => {
+    const undo = '/opt/gbo/bin/.gbo-deploy/undo';
+    await tenant.host.exec(
+      `runuser -u deploy -- sh -c 'mkdir -p ${undo}; echo "id -u > /tmp/ran-\\$(id -u)" > ${undo}/x.sh'`,
+    );
+    const start = '--quiet --collect --on-active=1 --timer-property=AccuracySec=100ms';
+    const tries = [
+      `${start} '--unit=gbo-undo-a --uid=deploy' /bin/sh ${undo}/x.sh dead-man`,
+      `'--uid=deploy --quiet' --collect --on-active=1 --timer-property=AccuracySec=100ms --unit=gbo-undo-b /bin/sh ${undo}/x.sh dead-man`,
+      `--uid=deploy --quiet --collect --on-active=1 --timer-property=AccuracySec=100ms '--unit=gbo-undo-c /bin/sh' ${undo}/x.sh dead-man`,
+      `--uid=deploy ${start} --unit=gbo-undo-d /bin/sh ${undo}/x.sh dead-man`,
+    ];
+    for (const each of tries) await tenant.host.exec(`runuser -u deploy -- sudo -n systemd-run ${each}`);
+    await tenant.host.exec('sleep 3');
+    const { stdout: uid } = await tenant.host.exec('id -u deploy');
+    const ran = await tenant.host.exec('cd /tmp; ls -d ran-*; rm -rf ran-* /opt/gbo/bin/.gbo-deploy');
+    expect(ran.stdout).toBe(`ran-${uid}`);
+  });
+
   it('the rules it wrote are the printed ones, and visudo takes them, those of odd unit names too', async () => {
     const printed = withKey('--print', 'sudoers');
-    expect((await tenant.host.exec(`cat ${rulesFile}; stat -c %a ${rulesFile}`)).stdout).toBe(`${printed}440\n`);
+    expect((await tenant.host.exec(`sed 1d ${rulesFile}; stat -c %a ${rulesFile}`)).stdout).toBe(`${printed}440\n`);
     const odd = setup('--print', 'sudoers', '--server-unit', 'bot:server@1-2', '--folder', '/opt/a.b-c');
     const judged = await tenant.host.exec(
       `cat > /etc/sudoers.d/odd << 'RULES'\n${odd}RULES\nvisudo -cf /etc/sudoers.d/odd && runuser -u deploy -- sudo -n -l -- systemctl restart bot:server@1-2.service; status=$?; rm /etc/sudoers.d/odd; exit $status`,

@@ -34,7 +34,14 @@ describe('the options of setup', () => {
     ['a user that is sudoers syntax', [...least, '--user', 'ALL=(ALL)'], /is not a user name/],
     ['a relative folder', [...least, '--folder', 'opt'], /is not a plain absolute path/],
     ['a folder with a space', [...least, '--folder', '/opt/a b'], /is not a plain absolute path/],
-    ['the root as folder', [...least, '--folder', '/'], /is not a plain absolute path/],
+    ['the root as folder', [...least, '--folder', '/'], /"\/" is not a plain absolute path/],
+    ...['/opt', '/etc', '/etc/gbo', '/usr/bin', '/usr/local/bin', '/var/lib', '/lib64/x'].map(
+      (folder): [string, string[], RegExp] => [
+        `a folder that is not for the binaries alone, ${folder},`,
+        [...least, '--folder', folder],
+        /is the system's, and deploy would own it/,
+      ],
+    ),
     ['a unit with a slash', [...least, '--ui-unit', 'a/b'], /is not a unit name/],
     ['a unit that systemd has not', [...least, '--ui-unit', 'ui.thing'], /is not a unit name/],
     ['one unit for both', [...least, '--ui-unit', 'system'], /server-unit and ui-unit are the same/],
@@ -68,6 +75,14 @@ describe('the options of setup', () => {
     expect(error.what).toMatch(says);
     expect(error.what).not.toContain('\n');
     expect(error.message).toMatch(/Nothing was written\. `setup --help` lists all\.$/);
+  });
+
+  it('root may deploy to a folder of the system', () => {
+    expect(asked('--user', 'root', '--folder', '/usr/local/bin').tenant.folder).toBe('/usr/local/bin');
+  });
+
+  it.each(['/opt/gbo', '/usr/local/gbo/bin', '/var/lib/gbo', '/home/deploy/bin'])('%s may be the folder', (folder) => {
+    expect(asked('--folder', folder).tenant.folder).toBe(folder);
   });
 
   it('the host and the owner follow from the tenant', () => {
@@ -149,6 +164,11 @@ describe('the lines of setup', () => {
     const rules = tenantSudoers(tenant);
     expect(rules.length).toBeGreaterThan(5);
     for (const rule of rules) expect(rule).toMatch(/^deploy ALL=\(root\) NOPASSWD: \/usr\/bin\/[^*?]+$/);
+  });
+
+  it('no argument before the user of the undo takes a space, which would hide the user in it', () => {
+    const rule = tenantSudoers(asked('--user', 'a.b').tenant).find((line) => line.includes('systemd-run'));
+    expect(rule).toMatch(/NOPASSWD: \/usr\/bin\/systemd-run \^--uid=a\\\.b --quiet /);
   });
 
   it('the target script holds each of the lines as it is printed', () => {

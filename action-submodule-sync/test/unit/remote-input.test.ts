@@ -66,11 +66,14 @@ describe('remotes', () => {
 
   it.each([
     ['a line without =', 'secret-abc', 'input tokens: a line is not `remote-name = token`'],
-    ['a line without a token', 'a =', 'input tokens: a line is not `remote-name = token`'],
     ['a line without a name', '= secret-abc', 'input tokens: a line is not `remote-name = token`'],
     ['a name that is no remote', 'b = secret-abc', 'input tokens: a line names no remote of `remotes`'],
   ])('tokens with %s are a mistake, and are not shown', (_title, tokens, says) => {
     expect(read('a = https://h/', tokens).problems).toEqual([says]);
+  });
+
+  it('a line without a token is none: secrets are empty in pull requests from forks', () => {
+    expect(read('a = https://h/', 'a = ')).toEqual(read('a = https://h/'));
   });
 
   it('with a password in the base do not show it', () => {

@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -74,6 +83,11 @@ describe('a release', () => {
     ['of a version that is none', () => [action, 'latest', '--remote', remote()], /"latest" is not a version/],
     ['of another version than its own', () => [action, '9.9.9', '--remote', remote()], /package\.json says 1\.0\.0\./],
     ['to nowhere', () => [action, '1.0.0'], /no --remote was named/],
+    [
+      'to an address with a token',
+      () => [action, '1.0.0', '--remote', 'https://me:token-abc@forge.example.com/x'],
+      /^(?!.*token-abc).*a --remote holds a password or token/,
+    ],
     ['of what was not tested', () => [action, '1.0.0', '--remote', remote()], /has not passed `npm test` here/],
     [
       'of changes that are not committed',
@@ -178,6 +192,8 @@ describe('verify-release', () => {
     expect(verify(to)).toMatchObject({ code: 0, out: expect.stringMatching(/each byte as [0-9a-f]{40} gives it/) });
     const copy = join(folder, 'copy');
     execFileSync('git', ['clone', '--quiet', to, copy]);
+    // A branch of the same name, with what was released: a runner takes the tag.
+    git(copy, 'push', '--quiet', 'origin', 'HEAD:refs/heads/v1.0.1');
     const bundle = readFileSync(join(copy, 'dist/index.js'));
     bundle[bundle.length >> 1] = (bundle[bundle.length >> 1] ?? 0) ^ 1;
     writeFileSync(join(copy, 'dist/index.js'), bundle);
@@ -187,5 +203,11 @@ describe('verify-release', () => {
     expect(code).toBe(1);
     expect(out).toMatch(/v1\.0\.1 is not what [0-9a-f]{40} gives: dist\/index\.js$/m);
     expect(existsSync(join(folder, 'checkout', 'published'))).toBe(false);
+    execFileSync('git', ['-C', copy, 'reset', '--quiet', '--hard', 'HEAD~1']);
+    symlinkSync('/etc/passwd', join(copy, 'dist/more.js'));
+    git(copy, 'add', '--all');
+    git(copy, 'commit', '--quiet', '-m', 'x');
+    git(copy, 'push', '--quiet', '--force', 'origin', 'HEAD:refs/tags/v1.0.1');
+    expect(verify(to)).toMatchObject({ code: 1, out: expect.stringMatching(/gives: dist\/more\.js$/m) });
   });
 });
