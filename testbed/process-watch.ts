@@ -43,7 +43,9 @@ export async function watchProcesses(
   child.unref();
   for (const stream of [child.stdin, child.stdout] as Partial<Socket>[]) stream.unref?.();
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  child.stdin.write(`${JSON.stringify({ secrets, own })}\n`);
+  // All keys of a kind begin with the same line, and tests beside this one have keys as well.
+  const unique = Object.entries(secrets).map(([name, text]) => [name, text.replace(/^b3BlbnNzaC1rZXktdjEA.*\n/m, '')]);
+  child.stdin.write(`${JSON.stringify({ secrets: Object.fromEntries(unique), own })}\n`);
   await lines.next();
   return {
     PATH: `${folder}:${process.env.PATH}`,

@@ -36,7 +36,9 @@ function sweep(): void {
     const name = basename(words.split(' ')[0] ?? '');
     note(search.inText(`the command line of ${name}`, words));
     // The action has its inputs in its environment, and so has its child until it becomes another program.
-    if (!words.includes(own)) note(search.inText(`the environment of ${name}`, environment));
+    // The same goes for actions that tests beside this one run.
+    if (!words.includes(own) && !words.includes('/dist/index.js'))
+      note(search.inText(`the environment of ${name}`, environment));
   }
 }
 
