@@ -1,24 +1,7 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { output } from '../measure.js';
+import { installPeer, runPeer } from './peer.js';
 
-const folder = join(homedir(), '.cache/gbo-actions/peers/bin');
-const program = join(folder, 'actionlint');
-
-/** Installs it when it is not here yet, once for all times; whether it is here. */
-export async function installActionlint(say: (line: string) => void): Promise<boolean> {
-  if (existsSync(program)) return true;
-  say('  installing actionlint: a minute, once');
-  mkdirSync(folder, { recursive: true });
-  // A version by its name: what it knows is compared.
-  const module = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
-  await output('go', ['install', module], { GOBIN: folder }).catch((error: unknown) =>
-    say(`  ${String(error).split('\n')[0]}`),
-  );
-  return existsSync(program);
-}
+export const installActionlint = (say: (line: string) => void): Promise<boolean> =>
+  installPeer('actionlint', 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12', 'a minute', say);
 
 export interface Complaint {
   message: string;
@@ -31,7 +14,7 @@ export interface Complaint {
 const forgejo = ['specifying action "https?://', 'undefined variable "forgejo"'];
 
 /** What it says of files. Its one setting makes it know the runner's label; ShellCheck is no part of it. */
-export function actionlint(root: string, files: string[], config: string): Promise<Complaint[]> {
+export async function actionlint(root: string, files: string[], config: string): Promise<Complaint[]> {
   const args = [
     '-config-file',
     config,
@@ -42,19 +25,8 @@ export function actionlint(root: string, files: string[], config: string): Promi
     '{{json .}}',
     ...files,
   ];
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => {
-      stdout += chunk;
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      stderr += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', (code) =>
-      // 1: it has found something.
-      code === 0 || code === 1 ? resolve(JSON.parse(stdout) as Complaint[]) : reject(new Error(stderr || stdout)),
-    );
-  });
+  const { code, stdout, stderr } = await runPeer('actionlint', args, root);
+  // 1: it has found something.
+  if (code !== 0 && code !== 1) throw new Error(stderr || stdout);
+  return JSON.parse(stdout) as Complaint[];
 }

@@ -1,26 +1,10 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { output } from '../measure.js';
+import { installPeer, runPeer } from './peer.js';
 
-const folder = join(homedir(), '.cache/gbo-actions/peers/bin');
-const program = join(folder, 'conftest');
-
-/** Installs it when it is not here yet, once for all times; whether it is here. */
-export async function installConftest(say: (line: string) => void): Promise<boolean> {
-  if (existsSync(program)) return true;
-  say('  installing conftest: ten minutes, once');
-  mkdirSync(folder, { recursive: true });
-  const module = 'github.com/open-policy-agent/conftest@v0.69.0';
-  await output('go', ['install', module], { GOBIN: folder, GOFLAGS: '-p=2' }).catch((error: unknown) =>
-    say(`  ${String(error).split('\n')[0]}`),
-  );
-  return existsSync(program);
-}
+export const installConftest = (say: (line: string) => void): Promise<boolean> =>
+  installPeer('conftest', 'github.com/open-policy-agent/conftest@v0.69.0', 'ten minutes', say);
 
 /** How many complaints it has of files. One that it cannot read is one, too. */
-export function conftest(root: string, files: string[], parser: string, namespaces: string[]): Promise<number> {
+export async function conftest(root: string, files: string[], parser: string, namespaces: string[]): Promise<number> {
   const chosen = namespaces.flatMap((each) => ['--namespace', each]);
   const args = [
     'test',
@@ -34,24 +18,13 @@ export function conftest(root: string, files: string[], parser: string, namespac
     'json',
     ...files,
   ];
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => {
-      stdout += chunk;
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      stderr += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0 || (code === 1 && stdout.trim() !== '')) {
-        const results = JSON.parse(stdout) as { failures?: unknown[] }[];
-        resolve(results.reduce((sum, { failures }) => sum + (failures?.length ?? 0), 0));
-      } else if (/pars(e|er|ing)/i.test(stderr)) resolve(1);
-      else reject(new Error(stderr || stdout));
-    });
-  });
+  const { code, stdout, stderr } = await runPeer('conftest', args, root);
+  if (code === 0 || (code === 1 && stdout.trim() !== '')) {
+    const results = JSON.parse(stdout) as { failures?: unknown[] }[];
+    return results.reduce((sum, { failures }) => sum + (failures?.length ?? 0), 0);
+  }
+  if (/pars(e|er|ing)/i.test(stderr)) return 1;
+  throw new Error(stderr || stdout);
 }
 
 /** Five of the guard's rules as somebody who knows Rego writes them in an hour, by the rule's id. */

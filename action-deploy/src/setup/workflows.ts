@@ -86,17 +86,7 @@ jobs:
     timeout-minutes: 15
     steps:
       - uses: ${checkout}
-      - name: Submodules
-        uses: ${use(tenant, 'action-submodule-sync')}
-        with:
-          root: ${scalar(tenant.root)}
-          remotes: |
-            origin = ${tenant.origin}
-            alm = ${tenant.forge}/${tenant.owner}/
-          tokens: |
-            alm = ${x('secrets.READ_TOKEN')}
-          grace: 1m
-`,
+${syncStep(tenant, 'Submodules', '1m')}`,
   };
 }
 
@@ -116,19 +106,23 @@ jobs:
     timeout-minutes: 30
     steps:
       - uses: ${checkout}
-      - name: Root
+${syncStep(tenant, 'Root', '10m', '          mode: submodule\n')}`,
+  };
+}
+
+/** @param grace how long a push to the second remote may take */
+function syncStep(tenant: TenantOptions, name: string, grace: string, mode = ''): string {
+  return `      - name: ${name}
         uses: ${use(tenant, 'action-submodule-sync')}
         with:
-          mode: submodule
-          root: ${scalar(tenant.root)}
+${mode}          root: ${scalar(tenant.root)}
           remotes: |
             origin = ${tenant.origin}
             alm = ${tenant.forge}/${tenant.owner}/
           tokens: |
             alm = ${x('secrets.READ_TOKEN')}
-          grace: 10m
-`,
-  };
+          grace: ${grace}
+`;
 }
 
 function clean(tenant: TenantOptions): Workflow {
