@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { families } from '../../action-guard/src/families.js';
 import type { Sample } from '../../action-guard/src/rule.js';
-import { type Figure, figures, goal, interleave, type Part, type Settings } from '../measure.js';
+import { figures, interleave, type Part, type Settings } from '../measure.js';
 import { conftest, installConftest, packageOf, policies as rego } from './conftest.js';
 import { ours } from './ours.js';
 import { makeRepository } from './repository.js';
+import { tally } from './samples.js';
 import { botTools } from './tools.js';
-import { oursOf } from './workflows.js';
 
 /** What five rules find of their bad samples, and what the same rules in Rego find by conftest; and the time both take. */
 export async function policies(settings: Settings): Promise<Part> {
@@ -29,21 +29,10 @@ export async function policies(settings: Settings): Promise<Part> {
       const found = paths.map((path) => join(root, path));
       return (await conftest(folder, found, parser, [packageOf(id)])) > 0;
     };
-    const rows: { rule: string; bad: number; ours: number; theirs: number; good: number; blamed: number }[] = [];
-    const missed: string[] = [];
-    for (const family of families)
-      for (const rule of family.rules.filter(({ id }) => Object.hasOwn(rego, id))) {
-        const { good, bad } = rule.samples;
-        const row = { rule: rule.id, bad: bad.length, ours: 0, theirs: 0, good: good.length, blamed: 0 };
-        for (const sample of bad) {
-          if (oursOf(family, rule, sample).length > 0) row.ours++;
-          if (!here) continue;
-          if (await complains(rule.id, sample)) row.theirs++;
-          else missed.push(`${rule.id}: ${sample.name}`);
-        }
-        for (const sample of good) if (here && (await complains(rule.id, sample))) row.blamed++;
-        rows.push(row);
-      }
+    const rules = families.flatMap((family) =>
+      family.rules.filter(({ id }) => Object.hasOwn(rego, id)).map((rule) => ({ family, rule })),
+    );
+    const found = await tally(rules, 'conftest', here ? ({ id }, sample) => complains(id, sample) : undefined);
 
     const count = settings.quick ? 20 : 200;
     const files = [...filesOf(count)];
@@ -80,41 +69,17 @@ export async function policies(settings: Settings): Promise<Part> {
           ]
         : []),
     ]);
-    const sum = (pick: (row: (typeof rows)[number]) => number) => rows.reduce((all, row) => all + pick(row), 0);
-    const told = (name: string, value: number): Figure => ({ name, unit: '', values: [value] });
     return {
       title: 'Five rules: what ours find of their bad samples, and what the same in Rego finds by conftest',
-      figures: [
-        ...figures(samples),
-        ...rows.flatMap(({ rule, bad, ours, theirs }) => [
-          told(`${rule}, bad samples`, bad),
-          told(`${rule}, found by ours`, ours),
-          ...(here ? [told(`${rule}, found by conftest`, theirs)] : []),
-        ]),
-      ],
-      goals: [
-        goal(
-          'bad samples that ours does not find',
-          [sum(({ bad, ours }) => bad - ours)],
-          { atMost: 0 },
-          { fixed: true },
-        ),
-        ...(here
-          ? [
-              goal(`bad samples that conftest finds, of ${sum(({ bad }) => bad)}`, [sum(({ theirs }) => theirs)]),
-              goal(`good samples that conftest complains of, of ${sum(({ good }) => good)}`, [
-                sum(({ blamed }) => blamed),
-              ]),
-            ]
-          : []),
-      ],
+      figures: [...figures(samples), ...found.figures],
+      goals: found.goals,
       notes: [
         here
           ? 'conftest "finds" a bad sample when the policy of that rule complains of any file of it, at any place, or it cannot be read. It names no lines.'
           : 'conftest is not here and could not be installed (go install): there is nothing to compare with.',
         "The samples are this repository's own, and lean towards it. The policies in Rego are this repository's, too: what one file says is judged, and nothing across files or against the base, which conftest does not know of.",
         'Ours reads the objects of a commit and judges by all its rules; conftest reads files, by five, and is run once for each of its parsers.',
-        ...(here ? [`Not found by conftest: ${missed.join('; ')}.`] : []),
+        ...(here ? [`Not found by conftest: ${found.missed.join('; ')}.`] : []),
       ],
     };
   } finally {

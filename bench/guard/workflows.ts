@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { families } from '../../action-guard/src/families.js';
-import type { Family, Finding, Rule, Sample } from '../../action-guard/src/rule.js';
-import { treeOf } from '../../action-guard/src/tree.js';
-import { type Figure, figures, goal, interleave, type Part, type Settings } from '../measure.js';
+import type { Family, Sample } from '../../action-guard/src/rule.js';
+import { figures, interleave, type Part, type Settings } from '../measure.js';
 import { actionlint, installActionlint } from './actionlint.js';
 import { ours } from './ours.js';
 import { makeRepository } from './repository.js';
+import { tally } from './samples.js';
 
 /** What the rules on workflows find of their bad samples, and what actionlint finds; and the time both take. */
 export async function workflows(settings: Settings): Promise<Part> {
@@ -18,29 +18,13 @@ export async function workflows(settings: Settings): Promise<Part> {
   try {
     const config = join(folder, 'actionlint.yaml');
     writeFileSync(config, 'self-hosted-runner:\n  labels: ["*"]\n');
-    const rows: { rule: string; bad: number; ours: number; theirs: number; blamed: number; good: number }[] = [];
-    const missed: string[] = [];
-    for (const rule of ci.rules) {
-      const row = {
-        rule: rule.id,
-        bad: rule.samples.bad.length,
-        ours: 0,
-        theirs: 0,
-        blamed: 0,
-        good: rule.samples.good.length,
-      };
-      for (const sample of rule.samples.bad) {
-        const found = oursOf(ci, rule, sample);
-        if (found.length > 0) row.ours++;
-        if (!here) continue;
-        // It need not mean the same, nor point at the same line: that leans towards it.
-        if (await complains(join(folder, `${rows.length}-${sample.name.length}`), sample, config)) row.theirs++;
-        else missed.push(`${rule.id}: ${sample.name}`);
-      }
-      for (const sample of rule.samples.good)
-        if (here && (await complains(join(folder, 'good'), sample, config))) row.blamed++;
-      rows.push(row);
-    }
+    let made = 0;
+    const found = await tally(
+      ci.rules.map((rule) => ({ family: ci, rule })),
+      'actionlint',
+      // It need not mean the same, nor point at the same line: that leans towards it.
+      here ? (_rule, sample) => complains(join(folder, `sample-${made++}`), sample, config) : undefined,
+    );
 
     const count = settings.quick ? 20 : 200;
     const files = Array.from({ length: count }, (_, index): [string, string] => [
@@ -69,56 +53,22 @@ export async function workflows(settings: Settings): Promise<Part> {
           ]
         : []),
     ]);
-    const sum = (pick: (row: (typeof rows)[number]) => number) => rows.reduce((all, row) => all + pick(row), 0);
-    const told = (name: string, value: number): Figure => ({ name, unit: '', values: [value] });
     return {
       title: 'Workflows: what the rules of ci find of their bad samples, and what actionlint finds of them',
-      figures: [
-        ...figures(samples),
-        ...rows.flatMap(({ rule, bad, ours, theirs }) => [
-          told(`${rule}, bad samples`, bad),
-          told(`${rule}, found by ours`, ours),
-          ...(here ? [told(`${rule}, found by actionlint`, theirs)] : []),
-        ]),
-      ],
-      goals: [
-        goal(
-          'bad samples that ours does not find',
-          [sum(({ bad, ours }) => bad - ours)],
-          { atMost: 0 },
-          { fixed: true },
-        ),
-        ...(here
-          ? [
-              goal(`bad samples that actionlint finds, of ${sum(({ bad }) => bad)}`, [sum(({ theirs }) => theirs)]),
-              goal(`good samples that actionlint complains of, of ${sum(({ good }) => good)}`, [
-                sum(({ blamed }) => blamed),
-              ]),
-            ]
-          : []),
-      ],
+      figures: [...figures(samples), ...found.figures],
+      goals: found.goals,
       notes: [
         here
           ? 'actionlint "finds" a bad sample when it says anything of it, at any line. It knows any runner label, is told of `uses:` by address and of the `forgejo` context, and is without ShellCheck.'
           : 'actionlint is not here and could not be installed (go install): there is nothing to compare with.',
         "The samples are this repository's own, and lean towards it: they are what Forgejo's runner and this platform do to a workflow. actionlint is about GitHub's syntax and types of expressions, of which ours knows little; use both.",
-        ...(here ? [`Not found by actionlint: ${missed.join('; ')}.`] : []),
+        ...(here ? [`Not found by actionlint: ${found.missed.join('; ')}.`] : []),
       ],
     };
   } finally {
     repository.remove();
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** What a rule says of one of its samples. */
-export function oursOf(family: Family, rule: Rule, { files, base, options }: Sample): Finding[] {
-  return rule.check({
-    head: treeOf(files),
-    base: base && treeOf(base),
-    options: family.schema.parse({ ...(family.presets['guide-lxd'] as object), ...(options as object) }),
-    tools: new Map(),
-  });
 }
 
 /** Whether it says anything of the workflows of a sample. */
