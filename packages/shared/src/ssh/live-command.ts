@@ -24,7 +24,8 @@ export interface LiveCommand {
   write(text: string): void;
   /**
    * Writes to its stdin. Resolves when the buffer may be used again: true when its bytes are on the way, no further ahead
-   * of the command than the server's window for the channel; false when the command has ended or been given up.
+   * of the command than the server's window for the channel; false when the command has ended or been given up. One call
+   * at a time.
    */
   feed(bytes: Uint8Array): Promise<boolean>;
   /** Bytes of stdin the server would take now. It grows when the command has read some. */
