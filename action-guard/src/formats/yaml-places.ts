@@ -12,6 +12,7 @@ import {
 } from 'yaml';
 import { Lines } from '../lines.js';
 import type { Position } from '../rule.js';
+import { leaveOutFile } from '../unread.js';
 import { readJson } from './json-places.js';
 
 /** Larger files are no configuration that people write; the parser takes a second for a megabyte. What programs print is JSON. */
@@ -44,6 +45,7 @@ export function readYaml(path: string, text: string): YamlFile {
   };
   const refuse = (what: string) => {
     file.errors.push({ at: { path, line: 1, column: 1 }, what });
+    leaveOutFile(path, what, 'Mend it, or leave it out by the policy.');
     return file;
   };
   const json = /\.json$/i.test(path) ? readJson(text) : undefined;
