@@ -170,7 +170,9 @@ interface Checked {
 
 function check(rule: Rule, look: Look<unknown>): Checked {
   try {
-    const { result: findings, unread } = listen(() => rule.check(look));
+    const { result, unread } = listen(() => rule.check(look));
+    const absent = new Set(unread.filter((each) => each.absent).map(pathOf));
+    const findings = result.filter(({ at }) => !absent.has(at.path) || look.head.file(at.path)?.unread === undefined);
     return { findings, unread, failed: false };
   } catch (error) {
     // A rule of ours that fails has told nothing, and must not look as if it had.

@@ -66,7 +66,7 @@ export function makeTree(paths: string[], read: (path: string) => SourceFile | u
     if (!known.has(path)) return undefined;
     const found = read(path);
     if (!found) throw new Error(`${path} was not read`);
-    if (found.unread) leaveOutFile(path, found.unread, 'Make it smaller, or leave it out by the policy.');
+    if (found.unread) leaveOutFile(path, found.unread, 'Make it smaller, or leave it out by the policy.', true);
     return found;
   };
   const selected = new Map<string, readonly string[]>();

@@ -8,6 +8,8 @@ export interface Unread {
   todo?: string;
   /** Nothing of the file counts, as it is over a limit of the reader; else one place of it, which does not change by itself. */
   whole: boolean;
+  /** Not a byte of it is here, so what a rule says of its text is void. */
+  absent?: boolean;
   /** The files that it hangs on. Undefined: any that the rule reads. */
   files?: readonly string[];
 }
@@ -24,12 +26,13 @@ export function leaveOut(unread: Unread): void {
 }
 
 /** Says that nothing of a file counts. */
-export function leaveOutFile(path: string, why: string, todo?: string): void {
+export function leaveOutFile(path: string, why: string, todo?: string, absent = false): void {
   leaveOut({
     at: { path, line: 1, column: 1 },
     message: `This file was not judged, as ${why}.`,
     todo,
     whole: true,
+    absent,
     files: [path],
   });
 }

@@ -2,23 +2,21 @@ import { describe, expect, it } from 'vitest';
 import { families } from '../../src/families.js';
 import { isActive, judge } from '../../src/judge.js';
 import { readPolicy } from '../../src/policy.js';
-import type { Family, Rule } from '../../src/rule.js';
+import type { Family } from '../../src/rule.js';
 import { matcher, type SourceFile, treeOf } from '../../src/tree.js';
 
 type Files = Record<string, string | Partial<SourceFile>>;
 
 const policy = readPolicy(undefined, 'policy', families);
+const bound = { severity: policy.severity.bind(policy), maySuppress: policy.maySuppress.bind(policy) };
 
-function judged(family: Family, rule: Rule, head: Files, base?: Files, options: object = {}) {
-  const only = { ...family, rules: [rule] };
-  const given = { ...policy, options: () => ({ ...(policy.options(family) as object), ...options }) } as typeof policy;
-  given.severity = policy.severity.bind(policy);
-  given.maySuppress = policy.maySuppress.bind(policy);
+/** The status of each rule of a family, and what was found. */
+function judged(family: Family, head: Files, base?: Files, options: object = {}) {
   const text = (file: Files[string] | undefined) => JSON.stringify(file);
   const paths = [...new Set([...Object.keys(head), ...Object.keys(base ?? {})])];
   const { rules, findings } = judge({
-    families: [only],
-    policy: given,
+    families: [family],
+    policy: { ...policy, ...bound, options: () => ({ ...(policy.options(family) as object), ...options }) },
     head: treeOf(head),
     base: base && treeOf(base),
     tools: new Map(),
@@ -29,7 +27,7 @@ function judged(family: Family, rule: Rule, head: Files, base?: Files, options: 
     baseline: new Map(),
     today: '2026-11-24',
   });
-  return { status: rules[0]?.status, findings };
+  return { findings, status: new Map(rules.map(({ id, status }) => [id, status])) };
 }
 
 const many = (line: string, count: number) => line.repeat(count);
@@ -43,7 +41,13 @@ const rule = 'iptables -A INPUT -s 192.0.2.1 -j ACCEPT\n';
 
 /** What lies over a limit of a reader, by the families that read it; every rule of those that asks for the file has to say so. */
 const limits: { name: string; of: string[]; path: string; over: string; small: string; but?: string[] }[] = [
-  { name: 'a Caddyfile of too many words', of: ['caddy'], path: 'Caddyfile', over: many(site, 10_000), small: site },
+  {
+    name: 'a Caddyfile of too many words',
+    of: ['caddy'],
+    path: 'Caddyfile',
+    over: `${site}${many('a ', 61_000)}\n`,
+    small: site,
+  },
   {
     name: 'a Caddyfile whose imports explode',
     of: ['caddy'],
@@ -51,7 +55,13 @@ const limits: { name: string; of: string[]; path: string; over: string; small: s
     over: bomb(20, 'a.example.com'),
     small: site,
   },
-  { name: 'a Corefile of too many words', of: ['dns'], path: 'Corefile', over: many(server, 6000), small: server },
+  {
+    name: 'a Corefile of too many words',
+    of: ['dns'],
+    path: 'Corefile',
+    over: `${server}${many('a ', 61_000)}\n`,
+    small: server,
+  },
   { name: 'a Corefile whose imports explode', of: ['dns'], path: 'Corefile', over: bomb(20, '.:53'), small: server },
   {
     name: 'a workflow that is too large',
@@ -137,41 +147,43 @@ const limits: { name: string; of: string[]; path: string; over: string; small: s
 const cases = limits.flatMap((limit) =>
   families
     .filter(({ name }) => limit.of.includes(name))
-    .flatMap((family) =>
-      family.rules
+    .map((family) => ({
+      title: `${limit.name}, for ${family.name}`,
+      family,
+      ...limit,
+      // Whoever asks for the file, so that a new rule has its case.
+      rules: family.rules
         .filter((each) => !limit.but?.includes(each.id))
         .filter((each) => isActive(each, policy.options(family), new Set([limit.path])))
-        .map((each) => ({ title: `${each.id}: ${limit.name}`, family, rule: each, ...limit })),
-    ),
+        .map(({ id }) => id),
+    })),
 );
 
-describe('a file over the limit of a reader is not green', () => {
-  it('every limit has rules to ask', () => {
-    expect(limits.filter(({ name }) => !cases.some(({ title }) => title.endsWith(name)))).toEqual([]);
-  });
-
-  it.each(cases)('$title', ({ family, rule: one, path, over, small }) => {
-    const comment = `${over}# changed\n`;
+describe('a file over the limit of a reader is green to no rule that reads it', () => {
+  it.each(cases)('$title', ({ family, rules, path, over, small }) => {
+    expect(rules).not.toEqual([]);
     const forms = {
-      'the whole tree': judged(family, one, { [path]: over }),
-      'new in a pull request': judged(family, one, { [path]: over }, {}),
-      'grown in a pull request': judged(family, one, { [path]: over }, { [path]: small }),
+      'the whole tree': judged(family, { [path]: over }),
+      'new in a pull request': judged(family, { [path]: over }, {}),
+      'grown in a pull request': judged(family, { [path]: over }, { [path]: small }),
       'changed in a pull request, and over the limit before': judged(
         family,
-        one,
-        { [path]: comment },
+        { [path]: `${over}# changed\n` },
         { [path]: over },
       ),
     };
-    const statuses = Object.entries(forms).map(([form, { status }]) => `${form}: ${status}`);
-    expect(statuses).toEqual(Object.keys(forms).map((form) => `${form}: unknown`));
-    for (const { findings } of Object.values(forms)) {
+    for (const [form, { status, findings }] of Object.entries(forms)) {
+      expect(rules.map((id) => `${id} ${status.get(id)}, ${form}`)).toEqual(
+        rules.map((id) => `${id} unknown, ${form}`),
+      );
       // What nobody read may be anything, so it is new wherever it was changed.
       expect(findings.filter(({ status, old }) => status === 'unknown' && old)).toEqual([]);
-      expect(findings.filter(({ at }) => at.path === path).length).toBeLessThanOrEqual(2);
     }
   });
 });
+
+/** What they say depends on names alone. */
+const byName = ['bot/mcp-orphan'];
 
 describe('a file that is too large to be fetched is not green', () => {
   const all = families.flatMap((family) =>
@@ -180,12 +192,14 @@ describe('a file that is too large to be fetched is not green', () => {
       const sample = [...each.samples.good, ...each.samples.bad].find(({ files, options: own }) =>
         Object.keys(files).some(matcher(each.files({ ...(options as object), ...own }))),
       );
-      return sample ? [{ id: each.id, family, rule: each, sample }] : [];
+      return sample && !byName.includes(each.id) ? [{ id: each.id, family, rule: each, sample }] : [];
     }),
   );
 
   it('every rule has a sample to make too large', () => {
-    expect(all.map(({ id }) => id)).toEqual(families.flatMap(({ rules }) => rules.map(({ id }) => id)));
+    expect(all.map(({ id }) => id)).toEqual(
+      families.flatMap(({ rules }) => rules.map(({ id }) => id)).filter((id) => !byName.includes(id)),
+    );
   });
 
   it.each(all)('$id', ({ family, rule: one, sample }) => {
@@ -196,7 +210,8 @@ describe('a file that is too large to be fetched is not green', () => {
         isJudged(path) ? { text: '', unread: 'it is larger than 4 MiB' } : text,
       ]),
     );
-    expect(judged(family, one, large, undefined, sample.options).status).toBe('unknown');
-    expect(judged(family, one, large, {}, sample.options).status).toBe('unknown');
+    const only = { ...family, rules: [one] };
+    expect(judged(only, large, undefined, sample.options).status.get(one.id)).toBe('unknown');
+    expect(judged(only, large, {}, sample.options).status.get(one.id)).toBe('unknown');
   });
 });

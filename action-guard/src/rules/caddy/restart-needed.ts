@@ -4,8 +4,8 @@ import { publicSites } from './dead-domain.js';
 import { type CaddyRuleOptions, configsOf, readsOf } from './options.js';
 
 function check(look: Look<CaddyRuleOptions>): Finding[] {
-  if (!look.base) return [];
   const now = new Set(configsOf(look.head, look.options).flatMap((config) => sitesOf(config).map(({ host }) => host)));
+  if (!look.base) return [];
   return configsOf(look.base, look.options).flatMap((old): Finding[] => {
     const gone = publicSites(old, look.options)
       .filter(({ host, variable }) => !variable && !now.has(host))

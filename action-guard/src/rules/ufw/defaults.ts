@@ -25,8 +25,8 @@ const harmless = new Set(['export', 'readonly', ':', 'true', 'unset', '[', 'test
  *
  * @param fixed names that a file before made readonly; added to
  */
-export function readBySh(text: string, name: string, fixed = new Set<string>()): ShReading {
-  const script = parseShell(text);
+export function readBySh(text: string, name: string, fixed = new Set<string>(), path?: string): ShReading {
+  const script = parseShell(text, path);
   const setting: Setting = { value: undefined, at: 0, unknown: false };
   let failure: ShReading['failure'];
   let doubt: ShReading['doubt'];
