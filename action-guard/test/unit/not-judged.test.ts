@@ -102,7 +102,7 @@ const limits: { name: string; of: string[]; path: string; over: string; small: s
     name: 'rules of too many lines',
     of: ['ipt'],
     path: 'etc/iptables/rules.v4',
-    over: `*filter\n:INPUT ACCEPT [0:0]\n${many('-A INPUT -s 192.0.2.1 -j ACCEPT\n', 25_000)}COMMIT\n`,
+    over: `*filter\n:INPUT ACCEPT [0:0]\n${many('-A INPUT -s 192.0.2.1 -j ACCEPT\n', 20_100)}COMMIT\n`,
     small: '*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n',
     // It reads all lines; only what becomes of a packet is not followed.
     but: ['ipt/invalid'],
@@ -111,7 +111,7 @@ const limits: { name: string; of: string[]; path: string; over: string; small: s
     name: 'a script of rules that goes on for too long',
     of: ['ipt'],
     path: 'firewall.sh',
-    over: `#!/bin/sh\n${many(rule, 12_000)}`,
+    over: `#!/bin/sh\n${many(rule, 10_100)}`,
     small: `#!/bin/sh\n${rule}`,
   },
   {
@@ -132,14 +132,14 @@ const limits: { name: string; of: string[]; path: string; over: string; small: s
     name: 'defaults of ufw that are a long script',
     of: ['ufw'],
     path: 'etc/default/ufw',
-    over: `DEFAULT_FORWARD_POLICY="ACCEPT"\n${many('a=b\n', 25_000)}DEFAULT_FORWARD_POLICY="DROP"\n`,
+    over: `DEFAULT_FORWARD_POLICY="ACCEPT"\n${many('a=b\n', 20_100)}DEFAULT_FORWARD_POLICY="DROP"\n`,
     small: 'DEFAULT_FORWARD_POLICY="ACCEPT"\n',
   },
   {
     name: 'a script that may hold the forward rule and goes on for too long',
     of: ['ufw'],
     path: 'firewall.sh',
-    over: `#!/bin/sh\n# FORWARD\n${many('a=b\n', 25_000)}`,
+    over: `#!/bin/sh\n# FORWARD\n${many('a=b\n', 20_100)}`,
     small: '#!/bin/sh\ntrue\n',
   },
 ];
