@@ -12,11 +12,13 @@ const bound = { severity: policy.severity.bind(policy), maySuppress: policy.mayS
 
 /** The status of each rule of a family, and what was found. */
 function judged(family: Family, head: Files, base?: Files, options: object = {}) {
+  // One object, as what is kept of a tree may be kept by it.
+  const own = { ...(policy.options(family) as object), ...options };
   const text = (file: Files[string] | undefined) => JSON.stringify(file);
   const paths = [...new Set([...Object.keys(head), ...Object.keys(base ?? {})])];
   const { rules, findings } = judge({
     families: [family],
-    policy: { ...policy, ...bound, options: () => ({ ...(policy.options(family) as object), ...options }) },
+    policy: { ...policy, ...bound, options: () => own },
     head: treeOf(head),
     base: base && treeOf(base),
     tools: new Map(),
@@ -210,7 +212,8 @@ describe('a file that is too large to be fetched is not green', () => {
         isJudged(path) ? { text: '', unread: 'it is larger than 4 MiB' } : text,
       ]),
     );
-    const only = { ...family, rules: [one] };
+    // After all others of its family, which may have had the file read before.
+    const only = { ...family, rules: [...family.rules.filter((each) => each !== one), one] };
     expect(judged(only, large, undefined, sample.options).status.get(one.id)).toBe('unknown');
     expect(judged(only, large, {}, sample.options).status.get(one.id)).toBe('unknown');
   });
