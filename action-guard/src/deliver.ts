@@ -22,13 +22,21 @@ export function reviewOf(inputs: Inputs, { commit, diff }: Facts, judgement: Jud
   const comments = [...byLine.values()].slice(0, inputs.mostComments).map((own) => ({
     path: own[0]?.at.path ?? '',
     line: own[0]?.at.line ?? 1,
-    body: own
-      .map((finding) => `**${finding.rule}** ${literal(sentence(finding).slice(sentence(finding).indexOf(':') + 2))}`)
-      .join('\n\n'),
+    body: bodyOf(own),
   }));
   const left = byLine.size - comments.length;
   const body = `The guard found something at these lines${left > 0 ? ` (and at ${left} more, which stand in the log)` : ''}:`;
   return { commit, body, comments };
+}
+
+/** What several rules say in the same words, as of a file that none could read, stands there once. */
+function bodyOf(findings: Judged[]): string {
+  const rules = new Map<string, string[]>();
+  for (const finding of findings) {
+    const said = sentence(finding).slice(sentence(finding).indexOf(':') + 2);
+    rules.set(said, [...(rules.get(said) ?? []), finding.rule]);
+  }
+  return [...rules].map(([said, by]) => `**${by.join(', ')}** ${literal(said)}`).join('\n\n');
 }
 
 /**

@@ -3,6 +3,7 @@ import { makeTree, type SourceFile, type Tree } from './tree.js';
 
 /** Larger files are no configuration; they are listed and have no text. */
 export const LARGEST_FILE = 4 * 1024 * 1024;
+export const TOO_LARGE = 'it is larger than 4 MiB';
 
 export interface Entry {
   path: string;
@@ -60,7 +61,8 @@ export async function gitTree(git: Git, entries: Entry[], wanted: (path: string)
   for (const { path, kind, object, bytes } of entries) {
     const content = blobs.get(object);
     if (content && wanted(path)) files.set(path, fileOf(path, kind, content));
-    else if (kind === 'submodule' || bytes > LARGEST_FILE) files.set(path, fileOf(path, kind, Buffer.alloc(0)));
+    else if (kind === 'submodule') files.set(path, fileOf(path, kind, Buffer.alloc(0)));
+    else if (bytes > LARGEST_FILE) files.set(path, { ...fileOf(path, kind, Buffer.alloc(0)), unread: TOO_LARGE });
   }
   return makeTree(
     entries.map(({ path }) => path),

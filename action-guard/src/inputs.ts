@@ -74,7 +74,8 @@ const schema = z.object({
     default: 'error',
   }),
   'on-unknown': word(['fail', 'warn']).meta({
-    description: 'What a rule that could not tell does to the run.',
+    description:
+      'What a rule that could not tell does to the run. On a pull request only what is new counts; a file that is too large to be judged is new whenever it changes.',
     default: 'warn',
   }),
   tools: yesOrNo.meta({

@@ -3,6 +3,7 @@ import type { Policy } from './policy.js';
 import type { Family, Finding, Look, Rule, Severity } from './rule.js';
 import type { BadSuppression, Suppression } from './suppressions.js';
 import { matcher, part, type Tree } from './tree.js';
+import { listen, type Unread } from './unread.js';
 
 export interface Judged extends Finding {
   rule: string;
@@ -98,41 +99,91 @@ function apply(of: Case, rule: Rule, options: unknown, severity: Severity): Judg
   const { head, base, tools, baseTools } = of;
   const now = check(rule, { head, base, options, tools });
   // What the base has already is not what this pull request did.
-  const before = base ? check(rule, { head: base, options, tools: baseTools }) : [];
-  const left = countAll(before.map((finding) => fingerprint(rule.id, finding, base ?? head)));
-  return now.map((finding) => {
+  const before = base && check(rule, { head: base, options, tools: baseTools });
+  const unread = unreadIn(
+    now,
+    base && before && before.unread.length > 0 ? check(rule, { head, options, tools }) : now,
+  );
+  const left = countAll([
+    ...(before ? [...before.findings, ...unreadIn(before, before)] : []).map((finding) =>
+      fingerprint(rule.id, finding, base ?? head),
+    ),
+  ]);
+  // Nobody knows what was changed in a file that nobody read.
+  const isNew = new Set(
+    now.unread
+      .filter(({ whole, files }) => whole && (files?.some((file) => of.changed?.has(file)) ?? true))
+      .map(pathOf),
+  );
+  return [...now.findings, ...unread].map((finding) => {
     const print = fingerprint(rule.id, finding, head, base);
     const count = left.get(print) ?? 0;
     if (count > 0) left.set(print, count - 1);
+    const unjudged = finding.status === 'unknown' && (isNew.has(finding.at.path) || now.failed);
     return {
       ...finding,
       rule: rule.id,
       severity: lesser(severity, finding.severity, rule.severity),
       fingerprint: print,
-      old: count > 0,
+      old: count > 0 && !unjudged,
     };
   });
 }
+
+const pathOf = ({ at }: Unread): string => at.path;
+
+/**
+ * One finding for each file of which a reader left something out, unless the rule says so itself.
+ *
+ * @param ofHead what the rule says without the base: what is left out there no more, is left out of the base
+ */
+function unreadIn(checked: Checked, ofHead: Checked): Finding[] {
+  const inHead = new Set(ofHead.unread.map(pathOf));
+  const byPath = new Map<string, Unread>();
+  for (const each of checked.unread) {
+    const other = byPath.get(each.at.path);
+    if (!other || (each.whole && !other.whole)) byPath.set(each.at.path, each);
+  }
+  const said = new Set(checked.findings.map(({ at, status }) => (status === 'unknown' ? at.path : placeOf(at))));
+  return [...byPath.values()].flatMap(({ at, message, todo, whole }) => {
+    if (said.has(at.path) || said.has(placeOf(at))) return [];
+    if (inHead.has(at.path)) return [{ status: 'unknown' as const, at, message, todo }];
+    if (!whole) return [];
+    const before = `What this change takes away could not be told: ${message.replace(/^This file was/, 'before it, this file was')}`;
+    return [{ status: 'unknown' as const, at, message: before }];
+  });
+}
+
+const placeOf = ({ path, line }: Finding['at']): string => `${line}:${path}`;
 
 /** A finding may be milder than its rule; where the policy changed the rule's severity, that is what counts. */
 function lesser(policy: Severity, own: Severity | undefined, rule: Severity): Severity {
   return policy === rule ? (own ?? rule) : policy;
 }
 
-function check(rule: Rule, look: Look<unknown>): Finding[] {
+interface Checked {
+  findings: Finding[];
+  unread: Unread[];
+  /** It threw. */
+  failed: boolean;
+}
+
+function check(rule: Rule, look: Look<unknown>): Checked {
   try {
-    return rule.check(look);
+    const { result, unread } = listen(() => rule.check(look));
+    const absent = new Set(unread.filter((each) => each.absent).map(pathOf));
+    const findings = result.filter(({ at }) => !absent.has(at.path) || look.head.file(at.path)?.unread === undefined);
+    return { findings, unread, failed: false };
   } catch (error) {
     // A rule of ours that fails has told nothing, and must not look as if it had.
     const [path = ''] = look.head.paths.filter(matcher(rule.files(look.options)));
     const why = error instanceof Error ? error.message : String(error);
-    return [
-      {
-        status: 'unknown',
-        at: { path, line: 1, column: 1 },
-        message: `The rule ${rule.id} failed (${why}); please report it.`,
-      },
-    ];
+    const message = `The rule ${rule.id} failed (${why}); please report it.`;
+    return {
+      findings: [{ status: 'unknown', at: { path, line: 1, column: 1 }, message }],
+      unread: [],
+      failed: true,
+    };
   }
 }
 
@@ -142,11 +193,15 @@ function statusOf(findings: Judged[], files: number): RuleStatus {
   return files > 0 ? 'pass' : 'nothing-matched';
 }
 
-/** What is excused or was there before no longer makes a rule fail. */
+/**
+ * What is excused no longer counts, and what was there before no longer makes a rule fail. What could not be told before
+ * cannot be told now: that it is old makes nothing green.
+ */
 function settled(rules: RuleResult[], findings: Judged[]): RuleResult[] {
   // By rule in one go: a hostile file has tens of thousands of findings.
   const counting = new Map<string, Judged[]>(rules.map(({ id }) => [id, []]));
-  for (const finding of findings) if (!finding.old && !finding.excused) counting.get(finding.rule)?.push(finding);
+  for (const finding of findings)
+    if ((!finding.old || finding.status === 'unknown') && !finding.excused) counting.get(finding.rule)?.push(finding);
   return rules.map((rule) =>
     rule.status === 'fail' || rule.status === 'unknown'
       ? { ...rule, status: statusOf(counting.get(rule.id) ?? [], Math.max(1, rule.files)) }

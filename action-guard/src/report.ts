@@ -24,16 +24,25 @@ export function resultOf(inputs: Inputs, judgement: Judgement): Result {
   const counts = counting(judgement);
   const levels = { error: ['error'], warning: ['error', 'warning'], never: [] as string[] }[inputs.failOn];
   if (counts.some(({ status, severity }) => status === 'fail' && levels.includes(severity))) return 'fail';
-  if (counts.some(({ status }) => status === 'unknown')) return 'unknown';
+  // Of a rule that could not tell before either, nothing is known.
+  if (judgement.rules.some(({ status }) => status === 'unknown') || counts.some(({ status }) => status === 'unknown'))
+    return 'unknown';
   const judged = judgement.rules.some(({ status }) => ['pass', 'fail', 'unchanged'].includes(status));
   return judged ? 'pass' : 'unknown';
+}
+
+/** Whether the run fails. What the base could not tell either is no reason: only what is new fails a pull request. */
+function isRed({ onUnknown }: Inputs, result: Result, judgement: Judgement): boolean {
+  if (result !== 'unknown') return result === 'fail';
+  const isNew = counting(judgement).some(({ status }) => status === 'unknown');
+  return onUnknown === 'fail' && (isNew || !judgement.rules.some(({ status }) => status === 'unknown'));
 }
 
 /** What the run has to say at its end. Pure. */
 export function report(inputs: Inputs, commit: string, judgement: Judgement, notes: string[], ms: number): Report {
   const result = resultOf(inputs, judgement);
   const counts = counting(judgement);
-  const red = result === 'fail' || (result === 'unknown' && inputs.onUnknown === 'fail');
+  const red = isRed(inputs, result, judgement);
   const table = ruleTable(judgement);
   const others = judgement.findings.filter((finding) => !counts.includes(finding));
   const all = [...judgement.notes, ...notes].map(plain);

@@ -3,7 +3,7 @@ import { type Event, eventOf } from '@gbo/shared/event';
 import { readBaseline } from './baseline.js';
 import { families } from './families.js';
 import { Git, GitFailed } from './git.js';
-import { type Entry, entriesOf, gitTree, readBlobs } from './git-tree.js';
+import { type Entry, entriesOf, gitTree, LARGEST_FILE, readBlobs } from './git-tree.js';
 import type { Inputs } from './inputs.js';
 import { type Case, isActive } from './judge.js';
 import { type Policy, readPolicy } from './policy.js';
@@ -179,6 +179,8 @@ export interface CommitFile {
   commit: string;
   path: string;
   text: string;
+  /** Why it has no text. */
+  unread?: string;
 }
 
 const MOST_COMMITS = 500;
@@ -195,15 +197,19 @@ async function commitsBetween(git: Git, base: string, head: string): Promise<Com
     '-z',
     '--abbrev=64',
     '--format=%x01%H',
-    `--max-count=${MOST_COMMITS}`,
+    `--max-count=${MOST_COMMITS + 1}`,
   ];
   const raw = await git.text(...format, `${base}..${head}`);
   const blobs: { commit: string; path: string; object: string }[] = [];
   let commit = '';
+  let count = 0;
   const fields = raw.split('\0');
   for (let index = 0; index < fields.length; index++) {
     const field = (fields[index] ?? '').replace(/^\n/, '');
-    if (field.startsWith('\u0001')) commit = field.slice(1).trim();
+    if (field.startsWith('\u0001')) {
+      commit = field.slice(1).trim();
+      count++;
+    }
     const change = /^:\d+ (\d+) [0-9a-f]+ ([0-9a-f]+) [AMT]/.exec(
       field.includes(':') ? field.slice(field.indexOf(':')) : '',
     );
@@ -215,9 +221,15 @@ async function commitsBetween(git: Git, base: string, head: string): Promise<Com
     git,
     blobs.map(({ object }) => object),
   );
-  return blobs.flatMap(({ commit: of, path, object }) => {
+  return blobs.flatMap(({ commit: of, path, object }, index) => {
+    // The oldest come first, so this is of the one that is too many.
+    if (index === 0 && count > MOST_COMMITS)
+      return [{ commit: of, path, text: '', unread: `only the last ${MOST_COMMITS} commits were looked at` }];
     const bytes = texts.get(object);
-    return bytes && bytes.length <= 4 * 1024 * 1024 ? [{ commit: of, path, text: bytes.toString() }] : [];
+    if (!bytes) return [];
+    return bytes.length <= LARGEST_FILE
+      ? [{ commit: of, path, text: bytes.toString() }]
+      : [{ commit: of, path, text: '', unread: `commit ${of.slice(0, 12)} holds it with more than 4 MiB` }];
   });
 }
 

@@ -1,4 +1,5 @@
 import picomatch from 'picomatch';
+import { leaveOutFile } from './unread.js';
 
 /** A file of a commit, read whole. */
 export interface SourceFile {
@@ -8,6 +9,8 @@ export interface SourceFile {
   /** As UTF-8; broken bytes as U+FFFD. */
   text: string;
   bytes: Buffer;
+  /** Why it has no text, where it should have one. */
+  unread?: string;
 }
 
 /** The files of a commit. All its paths are known; texts only of those that the rules asked for. */
@@ -63,6 +66,7 @@ export function makeTree(paths: string[], read: (path: string) => SourceFile | u
     if (!known.has(path)) return undefined;
     const found = read(path);
     if (!found) throw new Error(`${path} was not read`);
+    if (found.unread) leaveOutFile(path, found.unread, 'Make it smaller, or leave it out by the policy.', true);
     return found;
   };
   const selected = new Map<string, readonly string[]>();

@@ -1,5 +1,6 @@
 import type { Position } from '../rule.js';
 import type { Tree } from '../tree.js';
+import { keeper } from '../unread.js';
 import { parseAddress, parseUpstream } from './caddy-address.js';
 import {
   argumentsOf,
@@ -20,7 +21,7 @@ import {
   pluginDirectives,
 } from './caddy-names.js';
 import { at, brief, type Token } from './caddy-tokens.js';
-import { type Block, type Directive, type Parsed, type Problem, parse, walk } from './caddyfile.js';
+import { type Block, type Directive, leaveOutRest, type Parsed, type Problem, parse, walk } from './caddyfile.js';
 
 /** What a Caddyfile means, with positions: what the rules about Caddy judge, and what other families compare with. */
 export interface CaddyConfig {
@@ -125,16 +126,15 @@ export interface CaddyOptions {
   environment?: Record<string, string>;
 }
 
-const cache = new WeakMap<Tree, Map<string, CaddyConfig>>();
+const kept = keeper<Tree, CaddyConfig>();
 
 /** Reads a Caddyfile of the tree with all that it imports. Never throws. */
 export function readCaddy(tree: Tree, path: string, options: CaddyOptions = {}): CaddyConfig {
-  const known = cache.get(tree) ?? new Map<string, CaddyConfig>();
-  cache.set(tree, known);
-  const key = JSON.stringify([path, options]);
-  const config = known.get(key) ?? new Reader(tree, path, options).read();
-  known.set(key, config);
-  return config;
+  return kept(tree, JSON.stringify([path, options]), () => {
+    const config = new Reader(tree, path, options).read();
+    if (config.incomplete) leaveOutRest(config);
+    return config;
+  });
 }
 
 /** The Caddyfiles that match, without those that another one imports. */

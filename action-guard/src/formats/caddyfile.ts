@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { Lines } from '../lines.js';
 import type { Position } from '../rule.js';
 import type { Tree } from '../tree.js';
+import { leaveOut } from '../unread.js';
 import {
   at,
   brief,
@@ -39,7 +40,7 @@ export interface Problem {
   message: string;
   todo?: string;
   /** What kind, for rules that care. */
-  kind: 'syntax' | 'import' | 'meaning' | 'plugin' | 'limit';
+  kind: 'syntax' | 'import' | 'meaning' | 'plugin' | 'limit' | 'link';
   /** For imports: whether sites or servers may have come from it. */
   outermost?: boolean;
 }
@@ -66,6 +67,26 @@ export interface ParseOptions extends LexOptions {
 const mostText = 5_000_000;
 const mostImports = 2_000;
 const mostGlobs = 200;
+
+/** Tells that something may belong to a file that was not read: of what is read of it, absence proves nothing. */
+export function leaveOutRest({ path, files, problems }: Pick<Parsed, 'files' | 'problems'> & { path: string }): void {
+  const first = (fits: (problem: Problem) => boolean) => problems.find(fits);
+  const limit = first(({ kind }) => kind === 'limit' || kind === 'link');
+  const stop =
+    limit ??
+    first(({ kind, status }) => kind === 'syntax' && status === 'fail') ??
+    first(({ kind }) => kind === 'import');
+  leaveOut({
+    at: stop?.at ?? { path, line: 1, column: 1 },
+    message: limit
+      ? limit.message
+      : `From here on ${path} could not be judged: ${stop?.message ?? 'it was not read whole.'}`,
+    todo: limit?.todo,
+    whole: limit !== undefined,
+    // Over the limit by its imports, any of them may have grown.
+    files: files.length > 1 ? undefined : [path],
+  });
+}
 
 /** Reads a file of the tree with all that it imports. Never throws. */
 export function parse(tree: Tree, path: string, options: ParseOptions): Parsed {
@@ -120,14 +141,12 @@ class Parser {
   run(): Parsed {
     try {
       const file = this.#tree.file(this.#path);
-      if (!file || file.kind === 'link' || file.kind === 'submodule') {
+      if (!file || file.kind === 'link' || file.kind === 'submodule' || file.unread) {
         this.#result.incomplete = true;
-        this.#problem(
-          { path: this.#path, line: 1, column: 1 },
-          'unknown',
-          'syntax',
-          'This is no file, so it could not be read; links are not followed.',
-        );
+        const why = file?.unread
+          ? `This file was not judged, as ${file.unread}.`
+          : 'This is no file, so it could not be read; links are not followed.';
+        this.#problem({ path: this.#path, line: 1, column: 1 }, 'unknown', 'link', why);
       } else {
         const { tokens } = this.#lex(this.#path, file.text);
         // CoreDNS and Caddy differ: without a byte Caddy refuses, with a comment alone it does not.

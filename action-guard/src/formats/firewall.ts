@@ -1,3 +1,4 @@
+import { leaveOutFile } from '../unread.js';
 import { type Address, contains, type Network } from './addresses.js';
 import { builtIn, type IpFamily, isTarget, type Match, type Operation, passesOn, type RuleSpec } from './iptables.js';
 
@@ -392,6 +393,7 @@ export class Firewall {
     let unknown: Decision | undefined;
     if (this.overflown) {
       const { path, at } = this.overflown;
+      leaveOutFile(path, 'it has more rules than the guard follows', 'Make fewer of them.');
       const by = { table: 'filter', chain: 'INPUT', kind: 'rule', path, at, verdict: 'other' } as const;
       return { verdict: 'unknown', by: { ...by, why: 'there are more rules than it follows' } };
     }
@@ -482,6 +484,7 @@ class Walk {
         why,
       });
       if (this.#steps-- <= 0) {
+        leaveOutFile(path, 'its chains are too tangled to follow');
         this.#note(decision('other', 'the chains are too tangled to follow'));
         return 'fell';
       }
@@ -529,6 +532,7 @@ class Walk {
           : called
             ? 'the chains are nested too deep to follow'
             : `chain ${name} is made elsewhere`;
+        if (called && !isTarget(name)) leaveOutFile(path, 'its chains are nested too deep to follow');
         this.#note(decision('other', why));
         if (answer === yes && isTarget(name)) return unsure ? ended() : { sure: decision('other', why) };
         continue;

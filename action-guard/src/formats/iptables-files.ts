@@ -1,3 +1,5 @@
+import { Lines } from '../lines.js';
+import { leaveOut, leaveOutFile } from '../unread.js';
 import { parseIpv6 } from './addresses.js';
 import { Firewall } from './firewall.js';
 import { builtIn, clip, type IpFamily, isTarget, type Operation, type Problem, readCommand } from './iptables.js';
@@ -85,6 +87,8 @@ const mostProblems = 500;
 export interface Reading {
   operations: Operation[];
   problems: Problem[];
+  /** It has so many mistakes that the rest was not read. */
+  cut?: boolean;
 }
 
 /** Reads a file for iptables-restore (`table` undefined) or what `iptables -S` prints (`table` given). Never throws. */
@@ -97,7 +101,7 @@ export function readRestore(text: string, family: IpFamily, table?: string, offs
   if (table) operations.push(clearing(table, offset));
   for (const { line: whole, at: start } of linesOf(text)) {
     // A file of nothing but mistakes is none of iptables.
-    if (problems.length > mostProblems) return { operations, problems };
+    if (problems.length > mostProblems) return { operations, problems, cut: true };
     const at = offset + start;
     let line = whole;
     if (line.endsWith('\r')) {
@@ -236,6 +240,7 @@ export function load(
   path: string,
   strict?: { problems: Problem[]; known?: (chain: string) => boolean },
 ): void {
+  if (reading.cut) leaveOutFile(path, `it has more than ${mostProblems} mistakes`);
   for (const operation of reading.operations) {
     if (operation.kind === 'flush' && operation.to === 'clear') {
       firewall.clear(operation.table);
@@ -326,7 +331,7 @@ const commandNames = /^ip(6?)tables(-legacy|-nft)?$/;
 
 /** Follows a script. Never runs anything, never throws. */
 export function readScript(text: string, path: string, offset = 0): ScriptReading {
-  const script = parseShell(text);
+  const script = parseShell(text, path);
   const problems: Problem[] = [];
   const embedded: ScriptReading['embedded'] = [];
   const seen = new Set<number>();
@@ -337,6 +342,12 @@ export function readScript(text: string, path: string, offset = 0): ScriptReadin
       at: offset + script.problem.at,
       status: 'unknown',
       message: `The script cannot be read from here on, as ${script.problem.message}`,
+    });
+    leaveOut({
+      at: { path, ...new Lines(text).at(script.problem.at) },
+      message: `From here on this script was not judged, as ${script.problem.message}.`,
+      whole: script.problem.limit === true,
+      files: [path],
     });
   }
   const count = worldsOf(script);
@@ -374,6 +385,7 @@ export function readScript(text: string, path: string, offset = 0): ScriptReadin
         world,
         mostCommands,
       );
+      if (left <= 0) leaveOutFile(path, 'its script goes on for longer than the guard follows it', 'Split it.');
       if ((!complete || left <= 0) && depth === 0)
         problems.push({
           at: place(0),
@@ -393,9 +405,12 @@ export function readScript(text: string, path: string, offset = 0): ScriptReadin
       if (!call) return undefined;
       const where = call.machine === undefined ? machine : call.machine;
       if (call.script) {
-        if (depth > 4) return undefined;
+        if (depth > 4) {
+          leaveOutFile(path, 'its scripts stand within each other too deep to follow');
+          return undefined;
+        }
         const { script: string } = call;
-        follow(parseShell(string.text), where, () => string.at, depth + 1);
+        follow(parseShell(string.text, path), where, () => string.at, depth + 1);
         return undefined;
       }
       const [name, ...argv] = call.argv;

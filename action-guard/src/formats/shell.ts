@@ -1,3 +1,5 @@
+import { leaveOutFile } from '../unread.js';
+
 // Ours, because no library reads sh with positions, without running it, in linear time and in a bundle of this size.
 
 /** A piece of a word: plain text, a variable, or what only a run would tell (`$(…)`, a glob, arithmetic). */
@@ -41,7 +43,9 @@ export type Command =
 export interface ShellScript {
   body: Command;
   /** Where the reader gave up; what stands before it was read. */
-  problem?: { at: number; message: string };
+  problem?: { at: number; message: string; limit?: boolean };
+  /** The file it stands in, for what is said of it. */
+  path?: string;
 }
 
 interface Token {
@@ -54,9 +58,12 @@ interface Token {
 
 class Unreadable extends Error {
   readonly at: number;
-  constructor(at: number, message: string) {
+  /** The reader's own doing: sh itself would go on. */
+  readonly limit: boolean;
+  constructor(at: number, message: string, limit = false) {
     super(message);
     this.at = at;
+    this.limit = limit;
   }
 }
 
@@ -306,7 +313,8 @@ class Parser {
       }
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      return { body: { kind: 'list', at: 0, items }, problem: { at: error.at, message: error.message } };
+      const { at, message, limit } = error;
+      return { body: { kind: 'list', at: 0, items }, problem: { at, message, ...(limit ? { limit } : {}) } };
     }
     return { body: { kind: 'list', at: 0, items } };
   }
@@ -336,7 +344,7 @@ class Parser {
   /** Commands up to one of the words that end them. Into `items`, so that those before a mistake are kept. */
   #list(ends: string[], items: Extract<Command, { kind: 'list' }>['items'] = []): Command {
     const at = this.#token.at;
-    if (++this.#depth > deepest) throw new Unreadable(at, 'commands are nested too deep to follow');
+    if (++this.#depth > deepest) throw new Unreadable(at, 'commands are nested too deep to follow', true);
     for (;;) {
       while (this.#kind() === 'operator' && this.#is('\n', ';', '&')) this.#advance();
       if (this.#kind() === 'end' || this.#is(...ends, ')', ';;', ';&', ';;&')) break;
@@ -415,7 +423,7 @@ class Parser {
 
   #function(at: number, name: string): Command {
     this.#skipNewlines();
-    if (++this.#depth > deepest) throw new Unreadable(at, 'commands are nested too deep to follow');
+    if (++this.#depth > deepest) throw new Unreadable(at, 'commands are nested too deep to follow', true);
     const body = this.#command();
     this.#depth--;
     return { kind: 'function', at, name, body };
@@ -460,7 +468,7 @@ class Parser {
       words = [];
       while (this.#kind() === 'word') words.push(this.#takeWord());
     } else if (!this.#is('do', ';')) {
-      throw new Unreadable(this.#token.at, 'a loop of this kind is not followed');
+      throw new Unreadable(this.#token.at, 'a loop of this kind is not followed', true);
     }
     while (this.#is('\n', ';')) this.#advance();
     this.#expect('do');
@@ -518,7 +526,7 @@ class Parser {
   #simple(): Command {
     const command: SimpleCommand = { kind: 'simple', at: this.#token.at, assignments: [], words: [] };
     const start = this.#token.at;
-    if (++this.#commands > mostCommands) throw new Unreadable(start, 'there are more commands than are followed');
+    if (++this.#commands > mostCommands) throw new Unreadable(start, 'there are more commands than are followed', true);
     for (;;) {
       if (this.#redirection(command)) continue;
       if (this.#kind() !== 'word') break;
@@ -551,8 +559,8 @@ function valueBehind(parts: Part[], skip: number, at: number, end: number): Shel
 }
 
 /** Reads POSIX sh, and what of bash looks like it. Never throws; linear in the length of the text. */
-export function parseShell(text: string): ShellScript {
-  return new Parser(text).script();
+export function parseShell(text: string, path?: string): ShellScript {
+  return { ...new Parser(text).script(), path };
 }
 
 /** A word as a command receives it. */
@@ -749,11 +757,15 @@ export function followShell(script: ShellScript, visitor: Visitor, world = 0, bu
   };
 
   run(script.body);
+  if (!complete && script.path !== undefined)
+    leaveOutFile(script.path, 'its script goes on for longer than the guard follows it', 'Split it.');
   return { complete };
 }
 
+const MOST_WORLDS = 16;
+
 /** How many worlds tell all branches of a script apart: one more than its widest condition has branches. */
-export function worldsOf(script: ShellScript, most = 8): number {
+export function worldsOf(script: ShellScript, most = MOST_WORLDS): number {
   let widest = 0;
   const visit = (command: Command): void => {
     if (command.kind === 'list') for (const { command: inner } of command.items) visit(inner);
@@ -772,5 +784,7 @@ export function worldsOf(script: ShellScript, most = 8): number {
     } else if (command.kind === 'for' || command.kind === 'function') visit(command.body);
   };
   visit(script.body);
+  if (widest + 1 > most && script.path !== undefined)
+    leaveOutFile(script.path, `a condition of it has more than ${most} branches`, 'Split it.');
   return Math.min(most, widest + 1);
 }

@@ -12,6 +12,7 @@ import {
 } from 'yaml';
 import { Lines } from '../lines.js';
 import type { Position } from '../rule.js';
+import { leaveOutFile } from '../unread.js';
 import { readJson } from './json-places.js';
 
 /** Larger files are no configuration that people write; the parser takes a second for a megabyte. What programs print is JSON. */
@@ -23,8 +24,8 @@ const DEEPEST = 200;
 export interface YamlFile {
   path: string;
   documents: Document.Parsed[];
-  /** What the YAML parser refuses, with where. */
-  errors: { at: Position; what: string }[];
+  /** What the YAML parser refuses, with where. `limit`: it was not asked. */
+  errors: { at: Position; what: string; limit?: true }[];
   at(node: unknown): Position;
   /** Position of an offset of the text. */
   offset(offset: number): Position;
@@ -43,7 +44,8 @@ export function readYaml(path: string, text: string): YamlFile {
     at: (node) => offset(isNode(node) ? (node.range?.[0] ?? 0) : 0),
   };
   const refuse = (what: string) => {
-    file.errors.push({ at: { path, line: 1, column: 1 }, what });
+    file.errors.push({ at: { path, line: 1, column: 1 }, what, limit: true });
+    leaveOutFile(path, what, 'Mend it, or leave it out by the policy.');
     return file;
   };
   const json = /\.json$/i.test(path) ? readJson(text) : undefined;

@@ -12,6 +12,14 @@ import { kinds } from './hostile-files.js';
  */
 const MOST_MS = 2_000;
 
+/**
+ * Four times the text takes four times as long, by and large; what takes the square of it takes sixteen times. Between the
+ * two there is room for a machine that is busy with others.
+ */
+const MOST_GROWTH = 10;
+const FLOOR_MS = 20;
+const WORTH_MS = 200;
+
 describe('a megabyte that somebody made to hang the guard', () => {
   const policy = readPolicy(undefined, 'policy', families);
   const cases = Object.entries(kinds).flatMap(([name, { path, beside, texts }]) =>
@@ -22,7 +30,8 @@ describe('a megabyte that somebody made to hang the guard', () => {
     })),
   );
 
-  it.each(cases)('$title', ({ files, path }) => {
+  /** Milliseconds of the processor that it takes to judge these files. */
+  const costOf = (files: Record<string, string>, path: string): number => {
     const head = treeOf(files);
     const before = process.cpuUsage();
     const { found: suppressions, bad: badSuppressions } = suppressionsIn(
@@ -41,9 +50,36 @@ describe('a megabyte that somebody made to hang the guard', () => {
     });
     const { user, system } = process.cpuUsage(before);
     expect(findings.filter(({ message }) => message.includes('please report it'))).toEqual([]);
-    expect((user + system) / 1000).toBeLessThan(MOST_MS);
+    return (user + system) / 1000;
+  };
+
+  it.each(cases)('$title', ({ files, path }) => {
+    const cost = costOf(files, path);
+    expect(cost).toBeLessThan(MOST_MS);
+    // What is over so soon tells nothing about growth, and asking all would double the time of this file.
+    const text = files[path] as string;
+    if (cost < WORTH_MS || text.length < 100_000) return;
+    const quarter = costOf({ ...files, [path]: quarterOf(text) }, path);
+    const allowed = MOST_GROWTH * Math.max(quarter, FLOOR_MS);
+    // Once more, as the first time the compiler was at work as well.
+    if (cost > allowed) expect(costOf(files, path)).toBeLessThan(allowed);
   });
 });
+
+/**
+ * Its beginning and its end, without most of what is in between: whole pieces of what repeats, a dozen at once, so that
+ * brackets and quotes that were closed still are; where nothing repeats, whole lines or words.
+ */
+function quarterOf(text: string): string {
+  const eighth = text.length >> 3;
+  const period = text.indexOf(text.slice(eighth, eighth + 32), eighth + 1) - eighth;
+  if (period > 0 && period < 5000) {
+    const out = Math.floor((6 * eighth) / (12 * period)) * 12 * period;
+    return text.slice(0, eighth) + text.slice(eighth + out);
+  }
+  const end = text.indexOf('\n') < eighth ? '\n' : ' ';
+  return text.slice(0, text.lastIndexOf(end, eighth) + 1) + text.slice(text.indexOf(end, text.length - eighth) + 1);
+}
 
 function show(text: string): string {
   return JSON.stringify(text.slice(0, 40)).replaceAll('%', '%%').replaceAll('$', '');

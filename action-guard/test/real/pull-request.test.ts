@@ -62,6 +62,26 @@ describe('a pull request', () => {
     }
   });
 
+  it('with a file of more than 4 MiB, also one that a later commit took away, is not green', async () => {
+    const large = 'x'.repeat(4 * 1024 * 1024 + 1);
+    const there = branch({ 'data/dump.env': large });
+    const gone = repository.commit({ 'data/dump.env': undefined });
+    for (const [head, says] of [
+      [there, /it is larger than 4 MiB/],
+      [gone, new RegExp(`commit ${there.slice(0, 12)} holds it with more than 4 MiB`)],
+    ] as const) {
+      const { code, report } = await check(head);
+      const found = report?.findings.filter(({ rule }) => rule === 'vault/secret') ?? [];
+      expect([code, report?.result, found.map(({ status, at }) => `${status} ${at.path}`)]).toEqual([
+        0,
+        'unknown',
+        ['unknown data/dump.env'],
+      ]);
+      expect(found[0]?.message).toMatch(says);
+      expect((await check(head, { 'on-unknown': 'fail' })).code).toBe(1);
+    }
+  });
+
   it('of a fork has its comments; that it gets no status is said, and changes nothing', async () => {
     forge.tokens.t0ken = 'reads';
     const { code, log } = await check(branch({ [PATH]: workflow('') }));

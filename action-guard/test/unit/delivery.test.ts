@@ -51,6 +51,12 @@ describe('comments at lines', () => {
     ['not for what is excused', [finding(1, { excused: { by: 'comment', reason: 'why' } })], []],
   ])('%s', (_, findings, lines) => expect(linesOf(findings)).toEqual(lines));
 
+  it('say once what several rules say in the same words', () => {
+    const findings = [finding(3), finding(3, { rule: 'demo/worse' }), finding(3, { message: 'It is worse.' })];
+    const [comment] = reviewOf(values(), facts, judgement(findings)).comments;
+    expect(comment?.body).toBe('**demo/bad, demo/worse** It is bad.\n\n**demo/bad** It is worse.');
+  });
+
   it('are capped, and the rest is counted', () => {
     const many = Array.from({ length: 300 }, (_, index) => finding(index + 1));
     expect(linesOf(many)).toHaveLength(50);

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { readBaseline, writeBaseline } from '../../src/baseline.js';
+import { inputs } from '../../src/inputs.js';
 import { type Case, judge } from '../../src/judge.js';
+import { junit } from '../../src/junit.js';
 import { readPolicy } from '../../src/policy.js';
+import { counting, report } from '../../src/report.js';
 import type { Family, Finding, Severity } from '../../src/rule.js';
 import { suppressionsIn } from '../../src/suppressions.js';
 import { treeOf } from '../../src/tree.js';
@@ -29,6 +32,7 @@ function family(severity: Severity = 'error', suppressible = true): Family {
         check: ({ head, options }) =>
           head.matching(['conf/**']).flatMap(({ path, text }) =>
             text.split('\n').flatMap((line, index) => {
+              if (line.includes('THROW')) throw new Error('it broke');
               if (line.includes((options as { word: string }).word)) return [finding('fail', path, index + 1)];
               return line.includes('MAYBE') ? [finding('unknown', path, index + 1)] : [];
             }),
@@ -250,6 +254,37 @@ describe('what counts', () => {
   it.each(table)('%s', (_, given, findings, status) => {
     expect(told(given)).toEqual(findings);
     expect(judged(given).rules.map((rule) => rule.status)).toEqual([status]);
+  });
+});
+
+describe('what could not be told', () => {
+  const red = (given: Given, more: Record<string, string> = {}) => {
+    const { outputs, failed } = report(inputs.parse(new Map(Object.entries(more))), 'c0ffee', judged(given), [], 1);
+    return [judged(given).rules[0]?.status, outputs.result, failed === undefined ? 'exit 0' : 'exit 1'].join(', ');
+  };
+  const fails = { 'on-unknown': 'fail' };
+  const old = { head: { 'conf/a': 'MAYBE\nnew' }, base: { 'conf/a': 'MAYBE' } };
+  const added = { head: { 'conf/a': 'MAYBE' }, base: { 'conf/a': 'fine' } };
+  const broken = { head: { 'conf/a': 'THROW\nnew' }, base: { 'conf/a': 'THROW' } };
+
+  it.each<[string, Given, Record<string, string>, string]>([
+    ['is shown where it is new', added, {}, 'unknown, unknown, exit 0'],
+    ['is red where it is new and on-unknown says so', added, fails, 'unknown, unknown, exit 1'],
+    ['is no pass where it was there before', old, {}, 'unknown, unknown, exit 0'],
+    ['is not red for having been there before', old, fails, 'unknown, unknown, exit 0'],
+    ['is a pass when somebody accepts it', { head: { 'conf/a': `MAYBE ${ALLOW}` } }, fails, 'pass, pass, exit 0'],
+    ['by a rule that broke is new each time', broken, fails, 'unknown, unknown, exit 1'],
+    ['without any file is red too', { head: { x: 'BAD' } }, fails, 'nothing-matched, unknown, exit 1'],
+  ])('%s', (_, given, more, told) => expect(red(given, more)).toBe(told));
+
+  it('before is said in no comment a second time', () => {
+    expect(told(old)).toEqual(['demo/bad 1 unknown old']);
+    expect(counting(judged(old))).toEqual([]);
+  });
+
+  it('before stands in JUnit as neither green nor red', () => {
+    expect(junit(judged(old))).toMatch(/errors="0" skipped="1"[\s\S]*<skipped message="unknown, as before"\/>/);
+    expect(junit(judged(added))).toMatch(/errors="1" skipped="0"[\s\S]*<error /);
   });
 });
 

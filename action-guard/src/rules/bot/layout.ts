@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path';
 import type { SourceFile, Tree } from '../../tree.js';
 import { matcher } from '../../tree.js';
+import { keeper, leaveOut } from '../../unread.js';
 import { type BotOptions, outputs as outputGlobs, scripts } from './options.js';
 
 /** A script that the bot compiler takes for a tool. */
@@ -43,14 +44,11 @@ export interface Layout {
   tool(path: string): Tool | undefined;
 }
 
-const layouts = new WeakMap<Tree, WeakMap<BotOptions, Layout>>();
+const kept = keeper<Tree, Layout>();
 
 /** Finds bots, their tools and where the outputs of those belong. Worked out once for all rules. */
 export function layoutOf(tree: Tree, options: BotOptions): Layout {
-  const known = layouts.get(tree) ?? new WeakMap<BotOptions, Layout>();
-  const layout = known.get(options) ?? survey(tree, options);
-  layouts.set(tree, known.set(options, layout));
-  return layout;
+  return kept(tree, JSON.stringify(options), () => survey(tree, options));
 }
 
 function survey(tree: Tree, options: BotOptions): Layout {
@@ -77,6 +75,13 @@ function survey(tree: Tree, options: BotOptions): Layout {
   const outside: SourceFile[] = [];
   const [isExcluded, isEntry] = [matcher(options.excluded), matcher(options.entryPoints)];
   for (const file of tree.matching(scripts)) {
+    if (file.kind === 'link')
+      leaveOut({
+        at: { path: file.path, line: 1, column: 1 },
+        message: 'This script is a symbolic link, and links are not followed.',
+        todo: 'Commit the file itself.',
+        whole: false,
+      });
     const place = placeOf(file.path);
     if (!place?.dialog) {
       if (place) outside.push(file);

@@ -1,9 +1,9 @@
 import { at } from '../../formats/caddy-tokens.js';
 import type { Finding, Look, Rule } from '../../rule.js';
-import { type CaddyRuleOptions, configsOf, readsOf } from './options.js';
+import { type CaddyRuleOptions, globalsOf, readsOf } from './options.js';
 
 function check(look: Look<CaddyRuleOptions>): Finding[] {
-  return configsOf(look.head, look.options).flatMap(({ global }) =>
+  return globalsOf(look.head, look.options).flatMap(({ global }) =>
     (global?.directives ?? []).flatMap(({ name, args }): Finding[] => {
       const [address] = args;
       if (name.text !== 'admin' || !address || address.text === 'off') return [];

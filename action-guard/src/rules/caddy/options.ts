@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import type { CaddyAnswer } from '../../formats/answers.js';
 import { type CaddyConfig, caddyConfigs } from '../../formats/caddy-config.js';
+import { at } from '../../formats/caddy-tokens.js';
 import type { Look, Preset } from '../../rule.js';
 import type { Tree } from '../../tree.js';
+import { leaveOut, listen } from '../../unread.js';
 
 export const schema = z.strictObject({
   files: z.array(z.string()).describe('Globs of the Caddyfiles of the proxy.'),
@@ -47,6 +49,22 @@ export function readsOf({ files, imports }: CaddyRuleOptions): string[] {
 /** The Caddyfiles of a tree, without those that others import. */
 export function configsOf(tree: Tree, { files, served, plugins }: CaddyRuleOptions): CaddyConfig[] {
   return caddyConfigs(tree, files, { served, plugins });
+}
+
+/** The same for rules about global options: an import behind them that was not read has none, as they come first. */
+export function globalsOf(tree: Tree, options: CaddyRuleOptions): CaddyConfig[] {
+  const { result, unread } = listen(() => configsOf(tree, options));
+  const known = result.every((config) => !config.incomplete || hasAllGlobals(config));
+  for (const each of unread) if (each.whole || !known) leaveOut(each);
+  return result;
+}
+
+function hasAllGlobals({ path, global, blocks, problems }: CaddyConfig): boolean {
+  const end = global?.close ? at(global.close) : blocks[0]?.at;
+  const holes = problems.filter(({ kind, status }) => kind === 'import' || (kind === 'syntax' && status === 'fail'));
+  return holes.every(
+    ({ kind, at: hole }) => kind === 'import' && hole.path === path && end?.path === path && end.line < hole.line,
+  );
 }
 
 type Asked = Extract<CaddyAnswer, { asked: true }>;

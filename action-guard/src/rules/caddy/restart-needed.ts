@@ -4,8 +4,11 @@ import { publicSites } from './dead-domain.js';
 import { type CaddyRuleOptions, configsOf, readsOf } from './options.js';
 
 function check(look: Look<CaddyRuleOptions>): Finding[] {
+  const configs = configsOf(look.head, look.options);
+  const now = new Set(configs.flatMap((config) => sitesOf(config).map(({ host }) => host)));
+  // What seems to be gone may stand where it was not read.
+  const status = configs.some(({ incomplete }) => incomplete) ? 'unknown' : 'fail';
   if (!look.base) return [];
-  const now = new Set(configsOf(look.head, look.options).flatMap((config) => sitesOf(config).map(({ host }) => host)));
   return configsOf(look.base, look.options).flatMap((old): Finding[] => {
     const gone = publicSites(old, look.options)
       .filter(({ host, variable }) => !variable && !now.has(host))
@@ -15,7 +18,7 @@ function check(look: Look<CaddyRuleOptions>): Finding[] {
     const some = gone.length > 5 ? `${gone.slice(0, 5).join(', ')} and ${gone.length - 5} more` : gone.join(', ');
     return [
       {
-        status: 'fail',
+        status,
         at: { path: old.path, line: 1, column: 1 },
         message: `A reload is not enough after this change, since domains are taken out: ${some}.`,
         todo: 'Restart Caddy after the deploy; action-deploy does so by itself when hosts went away.',

@@ -2,11 +2,11 @@ import { posix } from 'node:path';
 import type { CaddyConfig } from '../../formats/caddy-config.js';
 import { at } from '../../formats/caddy-tokens.js';
 import type { Finding, Look, Rule } from '../../rule.js';
-import { type CaddyRuleOptions, configsOf, meaningOf, readsOf } from './options.js';
+import { type CaddyRuleOptions, globalsOf, meaningOf, readsOf } from './options.js';
 import { sitesOf, storageBlock } from './samples.js';
 
 function check(look: Look<CaddyRuleOptions>): Finding[] {
-  return configsOf(look.head, look.options).flatMap((config) => judge(look, config));
+  return globalsOf(look.head, look.options).flatMap((config) => judge(look, config));
 }
 
 function judge(look: Look<CaddyRuleOptions>, config: CaddyConfig): Finding[] {

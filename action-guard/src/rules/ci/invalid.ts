@@ -115,9 +115,12 @@ function judge(workflow: Workflow): Finding[] {
       },
     ];
   }
-  const broken = workflow.yaml.errors.map(({ at, what }) =>
-    fail(at, `This is no YAML: ${what.replace(/[.]$/, '')}.`, 'Mend it; the runner cannot read the file.'),
-  );
+  const broken = workflow.yaml.errors.map(({ at, what, limit }): Finding => {
+    const why = what.replace(/[.]$/, '');
+    return limit
+      ? { status: 'unknown', at, message: `This file was not judged, as ${why}.` }
+      : fail(at, `This is no YAML: ${why}.`, 'Mend it; the runner cannot read the file.');
+  });
   if (broken.length > 0) return broken.slice(0, 5);
   if (workflow.yaml.documents.length > 1)
     return [fail(start, 'This file holds several YAML documents, and a workflow is one.', 'Split it.')];

@@ -12,6 +12,7 @@ import {
 import { Lines } from '../../lines.js';
 import type { Position } from '../../rule.js';
 import type { Tree } from '../../tree.js';
+import { keeper } from '../../unread.js';
 import type { CiOptions } from './options.js';
 
 /** A key with its value, aliases followed. */
@@ -39,28 +40,19 @@ export interface Job {
   node: Node | undefined;
 }
 
-const cache = new WeakMap<Tree, Map<string, Workflow[]>>();
+const kept = keeper<Tree, Workflow[]>();
 
 /** The workflows that a runner would take: those of the first place that has some. */
 export function workflowsOf(tree: Tree, { workflows }: CiOptions): Workflow[] {
-  const key = JSON.stringify(workflows);
-  const known = cache.get(tree) ?? new Map<string, Workflow[]>();
-  cache.set(tree, known);
-  let found = known.get(key);
-  if (!found) {
-    found = [];
-    for (const globs of workflows) {
-      found = tree.matching(globs).map(({ path, text, kind }) => {
-        const yaml = readYaml(path, kind === 'link' ? '' : text);
-        const document = yaml.documents[0];
-        const root = document ? resolve(document, document.contents) : undefined;
-        return { path, yaml, document, root, text, lines: text.split('\n'), link: kind === 'link' };
-      });
-      if (found.length > 0) break;
-    }
-    known.set(key, found);
-  }
-  return found;
+  return kept(tree, JSON.stringify(workflows), () => {
+    const place = workflows.find((globs) => tree.select(globs).length > 0) ?? [];
+    return tree.matching(place).map(({ path, text, kind }) => {
+      const yaml = readYaml(path, kind === 'link' ? '' : text);
+      const document = yaml.documents[0];
+      const root = document ? resolve(document, document.contents) : undefined;
+      return { path, yaml, document, root, text, lines: text.split('\n'), link: kind === 'link' };
+    });
+  });
 }
 
 export const workflowFiles = ({ workflows }: CiOptions): string[] => workflows.flat();

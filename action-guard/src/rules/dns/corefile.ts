@@ -1,8 +1,9 @@
 import { at, brief, type Token } from '../../formats/caddy-tokens.js';
-import { type Directive, type Problem, parse } from '../../formats/caddyfile.js';
+import { type Directive, leaveOutRest, type Problem, parse } from '../../formats/caddyfile.js';
 import { type Net, parseNet } from '../../formats/cidr.js';
 import type { Position } from '../../rule.js';
 import type { Tree } from '../../tree.js';
+import { keeper } from '../../unread.js';
 import { aclTypes, plugins as known } from './names.js';
 
 /** A Corefile as far as the rules about it need: who may ask which server what. */
@@ -68,16 +69,15 @@ export interface CorefileOptions {
   environment?: Record<string, string>;
 }
 
-const cache = new WeakMap<Tree, Map<string, Corefile>>();
+const kept = keeper<Tree, Corefile>();
 
 /** Reads a Corefile of the tree with all that it imports. Never throws. */
 export function readCorefile(tree: Tree, path: string, options: CorefileOptions = {}): Corefile {
-  const cached = cache.get(tree) ?? new Map<string, Corefile>();
-  cache.set(tree, cached);
-  const key = JSON.stringify([path, options]);
-  const corefile = cached.get(key) ?? read(tree, path, options);
-  cached.set(key, corefile);
-  return corefile;
+  return kept(tree, JSON.stringify([path, options]), () => {
+    const corefile = read(tree, path, options);
+    if (corefile.incomplete) leaveOutRest(corefile);
+    return corefile;
+  });
 }
 
 const transports = ['tls', 'dns', 'quic', 'grpc', 'https3', 'https', 'unix'];

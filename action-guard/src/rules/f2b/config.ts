@@ -3,6 +3,7 @@ import type { IniEntry, IniFile, Place } from '../../formats/config-parser.js';
 import { readIni } from '../../formats/config-parser.js';
 import type { Finding, Position } from '../../rule.js';
 import type { Tree } from '../../tree.js';
+import { keeper, leaveOut, leaveOutFile } from '../../unread.js';
 
 /** An option with the file it comes from; `at` undefined: from the distribution's package. */
 export interface Option {
@@ -27,11 +28,11 @@ const DEEPEST = 10;
 
 /** Files of one fail2ban folder: the repository's own ones above those of the package. */
 export class Folder {
-  readonly #read = new Map<string, { file: IniFile; path?: string } | undefined>();
+  readonly #read = keeper<Folder, { file: IniFile; path?: string } | undefined>();
   readonly troubles: Finding[] = [];
   readonly files: readonly string[];
   readonly #own: ReadonlySet<string>;
-  readonly #configs = new Map<string, Config>();
+  readonly #configs = keeper<Folder, Config>();
 
   constructor(
     readonly tree: Tree,
@@ -59,9 +60,7 @@ export class Folder {
 
   /** `NAME.conf` with all that goes with it. */
   config(name: string): Config {
-    const known = this.#configs.get(name) ?? new Config(this, name);
-    this.#configs.set(name, known);
-    return known;
+    return this.#configs(this, name, () => new Config(this, name));
   }
 
   /** Names of the files of a folder in it, sorted as Python sorts them. */
@@ -73,8 +72,7 @@ export class Folder {
   }
 
   file(name: string): { file: IniFile; path?: string } | undefined {
-    if (!this.#read.has(name)) this.#read.set(name, this.#load(name));
-    return this.#read.get(name);
+    return this.#read(this, name, () => this.#load(name));
   }
 
   #load(name: string): { file: IniFile; path?: string } | undefined {
@@ -91,12 +89,12 @@ export class Folder {
     }
     if (!found || found.kind === 'submodule') return undefined;
     if (found.kind === 'link') {
-      this.troubles.push({
-        status: 'unknown',
-        at: { path, line: 1, column: 1 },
-        message: 'This is a symbolic link, and links are not followed, so what fail2ban would read here is not known.',
-        todo: 'Commit the file itself.',
-      });
+      const at = { path, line: 1, column: 1 };
+      const message =
+        'This is a symbolic link, and links are not followed, so what fail2ban would read here is not known.';
+      const todo = 'Commit the file itself.';
+      this.troubles.push({ status: 'unknown', at, message, todo });
+      leaveOut({ at, message, todo, whole: false });
       return undefined;
     }
     if (found.text.includes('\uFFFD') && !Buffer.from(found.text).equals(found.bytes)) {
@@ -168,6 +166,7 @@ export class Config {
         result.push(...before, each, ...after);
         if (result.length > MOST_FILES) {
           this.incomplete = true;
+          leaveOutFile(folder.path(file), `it includes more than ${MOST_FILES} files`, 'Include fewer.');
           return result.slice(0, MOST_FILES);
         }
       }

@@ -1,5 +1,6 @@
 import type { Finding, Look, Position } from '../../rule.js';
 import { matcher, type Tree } from '../../tree.js';
+import { keeper } from '../../unread.js';
 import { Config, Folder, type Value } from './config.js';
 import type { F2bOptions } from './options.js';
 import { type Package, packagedFilters, packageFiles } from './package.js';
@@ -35,15 +36,11 @@ export function rootsOf(tree: Tree): string[] {
   return [...roots].sort();
 }
 
-const cache = new WeakMap<Tree, Map<string, Setup[]>>();
+const kept = keeper<Tree, Setup[]>();
 
 /** Every fail2ban folder of a tree, read in fail2ban's order. */
 export function setupsOf(tree: Tree, packaged: Package): Setup[] {
-  const known = cache.get(tree) ?? new Map<string, Setup[]>();
-  cache.set(tree, known);
-  const found = known.get(packaged) ?? read(tree, packaged);
-  known.set(packaged, found);
-  return found;
+  return kept(tree, packaged, () => read(tree, packaged));
 }
 
 function read(tree: Tree, packaged: Package): Setup[] {

@@ -56,5 +56,11 @@ export const bad: Sample<IptOptions>[] = [
     files: rules('-A INPUT -p tcp -j ACCEPT', drop),
     finds: [{ at: 'rules.v4:3:1', says: /before the rule that drops/ }],
   },
+  {
+    name: 'the DROP hangs on a variable now',
+    files: { 'fw.sh': 'iptables -A INPUT -p tcp --dport "$1" -j DROP\n' },
+    base: { 'fw.sh': 'iptables -A INPUT -p tcp --dport 6379 -j DROP\n' },
+    finds: [{ at: 'fw.sh:1:1', says: /Valkey \(6379\) was closed .* not known/, status: 'unknown' }],
+  },
   { name: 'the file is gone', files: {}, base: rules(lo, drop), finds: [{ at: 'rules.v4:1:1', says: /is gone/ }] },
 ];

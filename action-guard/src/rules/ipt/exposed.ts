@@ -34,7 +34,14 @@ function check({ head, base, options }: Look<IptOptions>): Finding[] {
     );
   const open = new Map<
     string,
-    { rules: RulesFile; at: number; machine: string; was: boolean; ports: [string, number][] }
+    {
+      rules: RulesFile;
+      at: number;
+      machine: string;
+      was: boolean;
+      ports: [string, number][];
+      unknown?: { why: string | undefined };
+    }
   >();
   const covered = new Set<string>();
   const heads = head.matching(options.files).flatMap((file) => readRules(file, head, options.ufw) ?? []);
@@ -43,22 +50,33 @@ function check({ head, base, options }: Look<IptOptions>): Finding[] {
       for (const [name, port] of ports) {
         const { verdict, by } = inAllWorlds(worlds, (firewall) => firewall.outside(port));
         if (verdict === 'drop') covered.add(`${family} ${port}`);
-        if (verdict !== 'accept') continue;
+        if (verdict === 'drop') continue;
         const earlier = before.get(rules.file.path);
         const was = earlier !== undefined && closedBy(earlier, machine, family, port);
         // Without the past: a rule that wants to close the port, and that nobody from outside gets to.
         const wanted = worlds.every((firewall) => firewall.wantsClosed(port)) && by.kind === 'rule';
-        if (!was && !wanted) continue;
+        if (!was && (!wanted || verdict === 'unknown')) continue;
         const place = by.kind === 'default' || by.path !== rules.file.path ? 0 : placeOf(rules, by).at;
-        const key = `${rules.file.path} ${place} ${machine} ${was}`;
-        const group = open.get(key) ?? { rules, at: place, machine, was, ports: [] };
+        const key = `${rules.file.path} ${place} ${machine} ${was} ${verdict}`;
+        const unknown = verdict === 'unknown' ? { why: by.why } : undefined;
+        const group = open.get(key) ?? { rules, at: place, machine, was, ports: [], unknown };
         if (!group.ports.some(([each]) => each === name)) group.ports.push([name, port]);
         open.set(key, group);
       }
     }
   }
-  for (const { rules, at, machine, was, ports: opened } of open.values()) {
+  for (const { rules, at, machine, was, ports: opened, unknown } of open.values()) {
     const names = namePorts(opened);
+    if (unknown) {
+      findings.push(
+        finder(rules)(at, {
+          status: 'unknown',
+          message: `${names} ${opened.length > 1 ? 'were' : 'was'} closed to the outside${inMachine(machine)}; whether it still is, is not known${unknown.why ? `, as ${unknown.why}` : ''}.`,
+          todo: 'Write the rule that drops it without variables and conditions.',
+        }),
+      );
+      continue;
+    }
     findings.push(
       finder(rules)(at, {
         status: 'fail',

@@ -2,6 +2,7 @@ import { type Firewall, Firewall as Machine, type Verdict } from '../../formats/
 import type { IpFamily, Problem } from '../../formats/iptables.js';
 import { familyOf, formatOf, load, type Reading, readRestore, readScript } from '../../formats/iptables-files.js';
 import type { SourceFile, Tree } from '../../tree.js';
+import { keeper } from '../../unread.js';
 import { ufwFirewall } from './ufw.js';
 
 /** What rules of one file leave on one machine, under each assumption about what the conditions of a script hold. */
@@ -19,15 +20,14 @@ export interface RulesFile {
   problems: Problem[];
 }
 
-const known = new WeakMap<SourceFile, { tree: Tree; ufw: string; rules: RulesFile | undefined }>();
+/** By file, as a rule also asks for what is in no tree: a file that it mended. */
+const keptOf = new WeakMap<SourceFile, ReturnType<typeof keeper<Tree, RulesFile | undefined>>>();
 
 /** Reads a file of rules, once for all rules of the guard. Undefined: it holds none. */
 export function readRules(file: SourceFile, tree: Tree, ufw: string): RulesFile | undefined {
-  const before = known.get(file);
-  if (before && before.tree === tree && before.ufw === ufw) return before.rules;
-  const rules = read(file, tree, ufw);
-  known.set(file, { tree, ufw, rules });
-  return rules;
+  const keep = keptOf.get(file) ?? keeper<Tree, RulesFile | undefined>();
+  keptOf.set(file, keep);
+  return keep(tree, ufw, () => read(file, tree, ufw));
 }
 
 function read(file: SourceFile, tree: Tree, ufw: string): RulesFile | undefined {

@@ -2,6 +2,7 @@ import { baseName, type Command, commandsOf, plain, type Word } from '../../form
 import { readYaml } from '../../formats/yaml-places.js';
 import { Lines } from '../../lines.js';
 import type { Position } from '../../rule.js';
+import { leaveOutFile } from '../../unread.js';
 import type { Holder, Setting, Setup } from './setup.js';
 import { readDocuments } from './setup.js';
 
@@ -204,7 +205,10 @@ class Script {
   }
 
   #yaml(heredoc: { text: string; start: number }, name: string | undefined, profile: boolean): void {
-    if (++this.#heredocs > MOST_HEREDOCS) return;
+    if (++this.#heredocs > MOST_HEREDOCS) {
+      leaveOutFile(this.path, `it has more than ${MOST_HEREDOCS} here-documents`, 'Split it.');
+      return;
+    }
     const { line } = this.#lines.at(heredoc.start);
     const before = this.setup.unknowns.length;
     readDocuments(this.setup, readYaml(this.path, `${'\n'.repeat(line - 1)}${heredoc.text}`), name, profile);

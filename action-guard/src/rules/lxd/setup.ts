@@ -3,6 +3,7 @@ import type { Document } from 'yaml';
 import { isMap, isSeq, pairsOf, readYaml, resolve, textOf, type YamlFile } from '../../formats/yaml-places.js';
 import type { Finding, Position } from '../../rule.js';
 import { matcher, type SourceFile, type Tree } from '../../tree.js';
+import { keeper, leaveOut } from '../../unread.js';
 import type { LxdOptions } from './options.js';
 import { readScript } from './script.js';
 
@@ -55,15 +56,15 @@ export interface Setup {
   unknowns: Finding[];
 }
 
-const cache = new WeakMap<Tree, Map<string, Setup>>();
+const kept = keeper<Tree, Setup>();
 
 export function setupOf(tree: Tree, options: LxdOptions): Setup {
-  const key = JSON.stringify([options.files, options.names]);
-  const known = cache.get(tree) ?? new Map<string, Setup>();
-  cache.set(tree, known);
-  const found = known.get(key) ?? read(tree, options);
-  known.set(key, found);
-  return found;
+  return kept(tree, JSON.stringify([options.files, options.names]), () => {
+    const setup = read(tree, options);
+    // One rule reports them; to the others the file is not there.
+    for (const { at, message, todo } of setup.unknowns) leaveOut({ at, message, todo, whole: false });
+    return setup;
+  });
 }
 
 function read(tree: Tree, options: LxdOptions): Setup {

@@ -25,13 +25,14 @@ const harmless = new Set(['export', 'readonly', ':', 'true', 'unset', '[', 'test
  *
  * @param fixed names that a file before made readonly; added to
  */
-export function readBySh(text: string, name: string, fixed = new Set<string>()): ShReading {
-  const script = parseShell(text);
+export function readBySh(text: string, name: string, fixed = new Set<string>(), path?: string): ShReading {
+  const script = parseShell(text, path);
   const setting: Setting = { value: undefined, at: 0, unknown: false };
   let failure: ShReading['failure'];
   let doubt: ShReading['doubt'];
-  if (script.problem) failure = { at: script.problem.at, kind: 'syntax', message: script.problem.message };
-  followShell(script, {
+  if (script.problem?.limit) doubt = { at: script.problem.at };
+  else if (script.problem) failure = { at: script.problem.at, kind: 'syntax', message: script.problem.message };
+  const { complete } = followShell(script, {
     assignment: (variable, value: Argument) => {
       if (fixed.has(variable))
         failure ??= { at: value.at, kind: 'syntax', message: `${variable} was made readonly before` };
@@ -60,6 +61,7 @@ export function readBySh(text: string, name: string, fixed = new Set<string>()):
       return undefined;
     },
   });
+  if (!complete) doubt ??= { at: 0 };
   return { setting, failure, doubt };
 }
 

@@ -44,7 +44,7 @@ function check({ head, options }: Look<UfwOptions>): Finding[] {
 
 function judge(file: SourceFile, conf: SourceFile | undefined): Finding[] {
   const fixed = new Set<string>();
-  const sh = merged(file, conf, (text) => readBySh(text, name, fixed));
+  const sh = merged(file, conf, (text, path) => readBySh(text, name, fixed, path));
   const place = (source: SourceFile, at: number) => ({ path: source.path, ...new Lines(source.text).at(at) });
   for (const { source, reading } of sh.readings) {
     const { failure } = reading;
@@ -106,9 +106,12 @@ function judge(file: SourceFile, conf: SourceFile | undefined): Finding[] {
 function merged<Reading extends { setting: Setting } & Partial<ShReading>>(
   file: SourceFile,
   conf: SourceFile | undefined,
-  read: (text: string) => Reading,
+  read: (text: string, path: string) => Reading,
 ): { setting: Setting; source: SourceFile; readings: { source: SourceFile; reading: Reading }[] } {
-  const readings = [file, ...(conf ? [conf] : [])].map((source) => ({ source, reading: read(source.text) }));
+  const readings = [file, ...(conf ? [conf] : [])].map((source) => ({
+    source,
+    reading: read(source.text, source.path),
+  }));
   const [first, second] = readings as [(typeof readings)[0], (typeof readings)[0] | undefined];
   const last =
     second && (second.reading.setting.value !== undefined || second.reading.setting.unknown) ? second : first;

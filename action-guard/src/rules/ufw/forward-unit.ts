@@ -6,6 +6,7 @@ import { splitUnitValue } from '../../formats/unit.js';
 import { Lines } from '../../lines.js';
 import type { Finding, Look, Position, Rule } from '../../rule.js';
 import type { SourceFile, Tree } from '../../tree.js';
+import { leaveOutFile } from '../../unread.js';
 import { type Service, servicesOf, settingsOf } from '../unit/service.js';
 import { bad, good } from './forward-unit-samples.js';
 import type { UfwOptions } from './index.js';
@@ -76,9 +77,10 @@ const plain = (match: Match): match is Match & { kind: 'in' | 'out'; name: strin
   (match.kind === 'in' || match.kind === 'out') && !match.negate;
 
 /** What a script opens, whatever its conditions are. */
-function openingsOfScript(text: string, depth = 0): Opening[] {
+function openingsOfScript(text: string, path?: string, depth = 0): Opening[] {
   if (!/FORWARD|DOCKER-USER|route|forward/.test(text)) return [];
-  const script = parseShell(text);
+  const script = parseShell(text, path);
+  if (script.problem?.limit && path !== undefined) leaveOutFile(path, script.problem.message);
   const found = new Map<string, Opening>();
   for (let world = 0; world < worldsOf(script); world++) {
     followShell(
@@ -90,7 +92,7 @@ function openingsOfScript(text: string, depth = 0): Opening[] {
           const at = argv[0]?.at ?? 0;
           const openings =
             call.script && depth < 4
-              ? openingsOfScript(call.script.text, depth + 1).map((each) => ({ ...each, at }))
+              ? openingsOfScript(call.script.text, path, depth + 1).map((each) => ({ ...each, at }))
               : openingsOf(call.argv, at);
           for (const each of openings) found.set(`${each.at} ${each.way} ${each.device}`, each);
           return undefined;
@@ -121,7 +123,7 @@ function openingsOfUnit(service: Service, tree: Tree, options: UfwOptions): Unit
       if (!call || call.machine !== undefined) continue;
       const position = positionOf({ part, entry });
       let openings: Opening[];
-      if (call.script) openings = openingsOfScript(call.script.text);
+      if (call.script) openings = openingsOfScript(call.script.text, position.path);
       else {
         openings = openingsOf(call.argv, entry.at);
         // `sh /path/script` and `/path/script`.
@@ -129,7 +131,7 @@ function openingsOfUnit(service: Service, tree: Tree, options: UfwOptions): Unit
         const shell = /^(ba|da)?sh$/.test(basename(program?.text ?? ''));
         const path = (shell ? argument : program)?.text ?? '';
         const script = openings.length === 0 && path.startsWith('/') ? fileAt(tree, path, options.scripts) : undefined;
-        if (script !== undefined) openings = openingsOfScript(script);
+        if (script !== undefined) openings = openingsOfScript(script.text, script.path);
       }
       found.push(...openings.map((each) => ({ ...each, position })));
     }
@@ -137,10 +139,10 @@ function openingsOfUnit(service: Service, tree: Tree, options: UfwOptions): Unit
   return found;
 }
 
-function fileAt(tree: Tree, path: string, globs: readonly string[]): string | undefined {
+function fileAt(tree: Tree, path: string, globs: readonly string[]): SourceFile | undefined {
   const bare = path.slice(1);
   const file = tree.matching(globs).find((each) => each.path === bare || each.path.endsWith(path));
-  return file && (file.kind === 'file' || file.kind === 'executable') ? file.text : undefined;
+  return file && (file.kind === 'file' || file.kind === 'executable') ? file : undefined;
 }
 
 const isBridge = (device: string, options: UfwOptions) =>
@@ -176,7 +178,7 @@ function check({ head, base, options }: Look<UfwOptions>): Finding[] {
   // Where it stands in a script or a document only.
   for (const file of head.matching(options.scripts)) {
     if (file.kind === 'link' || file.kind === 'submodule') continue;
-    const opening = openingsOfScript(file.text).find(({ device }) => isBridge(device, options));
+    const opening = openingsOfScript(file.text, file.path).find(({ device }) => isBridge(device, options));
     if (!opening) continue;
     findings.push({
       status: 'fail',

@@ -87,6 +87,12 @@ export const vaultSamples: Samples = {
         'a.rs': 'let hvs.is_a_field_of_the_struct = vault_token_from_the_environment_2;\nuse vault_token::Reader2;\n',
       },
     },
+    {
+      name: 'a commit to what the policy leaves out',
+      files: { 'README.md': 'nothing' },
+      options: { files: ['**', '!docs/**'] },
+      tools: { commits: [{ commit: 'a'.repeat(40), path: 'docs/a.md', text: `VAULT_TOKEN=${token}\n` }] },
+    },
   ],
   bad: [
     {

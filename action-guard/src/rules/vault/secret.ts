@@ -1,6 +1,7 @@
 import { Lines } from '../../lines.js';
 import type { Finding, Look, Rule } from '../../rule.js';
-import type { SourceFile } from '../../tree.js';
+import { matcher, type SourceFile } from '../../tree.js';
+import { leaveOutFile } from '../../unread.js';
 import type { VaultOptions } from './index.js';
 import { vaultSamples } from './samples.js';
 import { mayHold, type Secret, secretsOf, textOf } from './secrets.js';
@@ -15,6 +16,8 @@ export interface CommitBlob {
   text: string;
   /** Default: file. */
   kind?: SourceFile['kind'];
+  /** Why it has no text, where it should have one. */
+  unread?: string;
 }
 
 export const secret: Rule<VaultOptions> = {
@@ -52,10 +55,13 @@ function head({ head, options }: Look<VaultOptions>): { findings: Finding[]; see
 }
 
 /** What came and went within the pull request. */
-function history({ tools }: Look<VaultOptions>, seen: Set<string>): Finding[] {
+function history({ tools, options }: Look<VaultOptions>, seen: Set<string>): Finding[] {
   const blobs = (tools.get('commits') ?? []) as CommitBlob[];
   const findings: Finding[] = [];
-  for (const { commit, path, text, kind = 'file' } of blobs) {
+  const asked = matcher(options.files);
+  for (const { commit, path, text, kind = 'file', unread } of blobs) {
+    if (!asked(path)) continue;
+    if (unread) leaveOutFile(path, unread, 'Leave it out by the option `vault.files`, or look yourself.');
     const lines = new Lines(text);
     for (const each of secretsOf(path, kind, text).slice(0, MOST)) {
       const key = keyOf(path, each, text);

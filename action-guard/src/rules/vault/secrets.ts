@@ -214,8 +214,9 @@ function mixed(value: string): boolean {
 /** Whether people would see at once that it is none. */
 function placeholder(value: string): boolean {
   const lower = value.toLowerCase();
+  // Long enough that chance does not write them: three letters of one kind stand in one of three hundred tokens.
   if (
-    ['xxx', 'example', 'placeholder', 'redacted', 'changeme', 'your', 'dummy', 'sample', '...', '***'].some((word) =>
+    ['xxxx', 'example', 'placeholder', 'redacted', 'changeme', 'your', 'dummy', 'sample', '...', '***'].some((word) =>
       lower.includes(word),
     )
   )
