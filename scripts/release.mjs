@@ -38,6 +38,13 @@ function release() {
   const tested = resolve(root, run('git', ['rev-parse', '--git-path', 'gbo-tested']).trim());
   if (!existsSync(tested) || readFileSync(tested, 'utf8') !== commit.hash)
     throw new Error(`this commit has not passed \`npm test\` here. Nothing was published.`);
+  // A tag can stand on any commit; what is published is what was reviewed. Here and not in the workflow, so that it holds by
+  // hand too; not of a dry run, which publishes nothing: that is how to try a release out on a branch.
+  const outside = run('git', ['for-each-ref', `--contains=${commit.hash}`, 'refs/remotes/origin/main']) === '';
+  if (outside && !values['dry-run'])
+    throw new Error(
+      'origin/main, as it was last fetched here, does not contain this commit. Nothing was published. Merge it into main, and release from there.',
+    );
 
   const git = join(folder, 'git');
   run('git', ['init', '--quiet', '--bare', git]);
@@ -54,7 +61,10 @@ function release() {
   // Whoever would refuse is known before anybody has anything.
   const refused = pushes.filter(({ refs }) => refs.length > 0).flatMap((push) => attempt(git, push, ['--dry-run']));
   if (refused.length > 0) throw new Error(`${refused.join('; ')}. Nothing was published anywhere.`);
-  if (values['dry-run']) return console.log(`Dry run: ${made} was pushed nowhere.`);
+  if (values['dry-run'])
+    return console.log(
+      `Dry run: ${made} was pushed nowhere.${outside ? ' A release of this commit would be refused: origin/main does not contain it.' : ''}`,
+    );
   const failed = pushes.filter(({ refs }) => refs.length > 0).flatMap((push) => attempt(git, push, []));
   const there = pushes.length - failed.length;
   if (failed.length > 0)
