@@ -40,11 +40,12 @@ function release() {
     throw new Error(`this commit has not passed \`npm test\` here. Nothing was published.`);
   // A tag can stand on any commit; what is published is what was reviewed. Here and not in the workflow, so that it holds by
   // hand too; not of a dry run, which publishes nothing: that is how to try a release out on a branch.
-  const outside = run('git', ['for-each-ref', `--contains=${commit.hash}`, 'refs/remotes/origin/main']) === '';
-  if (outside && !values['dry-run'])
-    throw new Error(
-      'origin/main, as it was last fetched here, does not contain this commit. Nothing was published. Merge it into main, and release from there.',
-    );
+  if (run('git', ['for-each-ref', `--contains=${commit.hash}`, 'refs/remotes/origin/main']) === '') {
+    const outside = 'origin/main, as it was last fetched here, does not contain this commit.';
+    if (!values['dry-run'])
+      throw new Error(`${outside} Nothing was published. Merge it into main, and release from there.`);
+    console.log(`${outside} A release would be refused.`);
+  }
 
   const git = join(folder, 'git');
   run('git', ['init', '--quiet', '--bare', git]);
@@ -61,10 +62,7 @@ function release() {
   // Whoever would refuse is known before anybody has anything.
   const refused = pushes.filter(({ refs }) => refs.length > 0).flatMap((push) => attempt(git, push, ['--dry-run']));
   if (refused.length > 0) throw new Error(`${refused.join('; ')}. Nothing was published anywhere.`);
-  if (values['dry-run'])
-    return console.log(
-      `Dry run: ${made} was pushed nowhere.${outside ? ' A release of this commit would be refused: origin/main does not contain it.' : ''}`,
-    );
+  if (values['dry-run']) return console.log(`Dry run: ${made} was pushed nowhere.`);
   const failed = pushes.filter(({ refs }) => refs.length > 0).flatMap((push) => attempt(git, push, []));
   const there = pushes.length - failed.length;
   if (failed.length > 0)

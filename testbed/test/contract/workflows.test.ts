@@ -101,7 +101,8 @@ describe.each(all)('$path', ({ path, workflow }) => {
 
 it('a release is made with the history in which main is looked for', () => {
   const release = all.find(({ path }) => path.endsWith('/release.yml'));
-  const depths = release && stepsOf(release.workflow).flatMap(({ uses, with: given }) => (uses ? given : []));
+  const depths =
+    release && stepsOf(release.workflow).flatMap(({ uses, with: given }) => (uses && given ? [given] : []));
   expect(depths).toEqual([{ 'fetch-depth': 0 }]);
 });
 
