@@ -14,9 +14,9 @@ const names = {
   hand: 'the hand-written script',
 };
 
-/** Measured in November 2026 on 2 cores: /proc/stat around each, and what node says it used at its end. */
+/** Measured in November 2026 on 2 cores, each after 300 ms of quiet: /proc/stat around it, and what node says it used. */
 const boundByCpu =
-  'Both are bound by CPU, and on 2 cores sshd and what it writes with take from the same cores as whoever encrypts. 256 MiB cost scp 1.3 s of CPU and ours 1.15 s, at 1.4 busy cores each: that is 1.27 to 1.34 times on a machine that does nothing else. What else runs costs ours more, down to 1.15 times: one thread of node reads, encrypts and sends, where scp has a process for reading and one for encrypting.';
+  'Chance decides: nine rounds, each begun on a quiet machine, gave 0.65 to 1.42 times and 1.28 in the median; nine beside a process that kept one of the 2 cores busy gave 1.04 to 1.43 and 1.32. Both are bound by CPU, and cost about as much of it: 256 MiB take 1.1 to 1.3 s by ours and 1.2 to 1.4 s by scp, sshd on the same cores included. Ours is one thread of node that encrypts, busy for 78 to 93 % of the time.';
 
 /** A file the target has never seen: every way to bring it there, and the whole deploys around it. */
 export async function cold(settings: Settings, target: Target): Promise<Part> {
