@@ -4,6 +4,7 @@ import { ExpectedError } from '@gbo/shared/errors';
 import type { Connection, LiveCommand } from '@gbo/shared/ssh/connection';
 import { shellQuote as q } from '@gbo/shared/ssh/quote';
 import * as layout from './layout.js';
+import { nextWord } from './next-word.js';
 
 /** The holder on the target hears a heartbeat this often, and gives up after `PATIENCE_S` without one. */
 const HEARTBEAT_MS = 5000;
@@ -106,13 +107,13 @@ async function untilLocked(command: LiveCommand, { waitMs, stateDir, onBusy, sig
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
   cancelled.catch(() => {});
-  let line = await Promise.race([nextWord(command, answerMs), cancelled]);
+  let line = await Promise.race([nextWord(command, SAYS, answerMs), cancelled]);
   const holder = line?.startsWith('busy') ? line.slice('busy '.length) || 'somebody unnamed' : undefined;
   if (holder) {
     onBusy(holder);
     const notice = setInterval(() => onBusy(holder), NOTICE_MS);
     try {
-      line = await Promise.race([nextWord(command, waitMs + answerMs), cancelled]);
+      line = await Promise.race([nextWord(command, SAYS, waitMs + answerMs), cancelled]);
     } finally {
       clearInterval(notice);
     }
@@ -131,13 +132,4 @@ async function untilLocked(command: LiveCommand, { waitMs, stateDir, onBusy, sig
     'Nothing was touched.',
     'Make the folder writable for the user who deploys.',
   );
-}
-
-/** What the holder says next; null when it has ended. */
-async function nextWord(command: LiveCommand, timeoutMs: number): Promise<string | null> {
-  for (;;) {
-    const line = await command.nextLine(timeoutMs);
-    if (line === null) return null;
-    if (line.startsWith(SAYS)) return line.slice(SAYS.length);
-  }
 }

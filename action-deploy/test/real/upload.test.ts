@@ -189,12 +189,24 @@ describe('an upload', () => {
     }
   });
 
-  it('over a slow link that carries everything late is not taken for lost', async () => {
-    const slow = await proxy({ to: server, bytesPerSecond: 3_000_000 });
-    const connection = await open(server, slow, { keepaliveMs: 200 });
+  it.each([1, 4])(
+    'over %i channels of a slow link that carries everything late is not taken for lost',
+    async (channels) => {
+      const slow = await proxy({ to: server, bytesPerSecond: 3_000_000 });
+      const connection = await open(server, slow, { keepaliveMs: 200 });
+      const to = fresh();
+      await upload(connection, { from: mid, to, size: half.length, channels, stallMs: 3000 });
+      expect(same(to, half)).toBe(true);
+    },
+  );
+
+  it('whose last bytes are long on the way is not taken for stalled', async () => {
+    const slow = await proxy({ to: server, bytesPerSecond: 500_000 });
+    const size = 2_000_000; // less than a channel's window: it is all on the way at once
     const to = fresh();
-    await upload(connection, { from: mid, to, size: half.length, channels: 4, stallMs: 3000 });
-    expect(same(to, half)).toBe(true);
+    const from = await local(bytes.subarray(0, size));
+    await upload(await open(server, slow), { from, to, size, channels: 1, stallMs: 1500 });
+    expect(same(to, bytes.subarray(0, size))).toBe(true);
   });
 });
 
@@ -301,45 +313,56 @@ describe('an upload fails in one sentence', () => {
     expect(error.what).toMatch(/^\/nowhere\/file cannot be read: ENOENT/);
   });
 
-  /** A shell script in whose place sshd starts its SFTP server; the tmpfs is seen by that one process and ends with it. */
-  async function subsystem(mount: string): Promise<string[]> {
+  /** sshd runs every command and its SFTP server behind this one. */
+  async function behind(command: string): Promise<string[]> {
     const script = fresh();
+    await writeFile(script, `${command} /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n`);
+    return [`ForceCommand /bin/sh ${script}`];
+  }
+  /** The tmpfs is seen by that one command and ends with it. */
+  async function mounted(options: string): Promise<string[]> {
     await mkdir(join(folder, 'small'), { recursive: true });
-    await writeFile(
-      script,
-      `mount -t tmpfs -o ${mount} tmpfs ${join(folder, 'small')} && exec /usr/lib/openssh/sftp-server\n`,
-    );
-    return [`Subsystem sftp /usr/bin/unshare -m /bin/sh ${script}`];
+    const mount = fresh();
+    await writeFile(mount, `mount -t tmpfs -o ${options} tmpfs ${join(folder, 'small')} && exec "$@"\n`);
+    return behind(`exec /usr/bin/unshare -m /bin/sh ${mount}`);
   }
   const small = () => join(folder, 'small', 'file');
+  const full = /Check free space, quota and whether the file system is writable\.$/;
 
-  it.each<[string, () => string, () => Promise<string[]>, RegExp]>([
+  it.each<[string, () => string, () => Promise<string[]>, { stream: string; sftp: string; todo: RegExp }]>([
     [
       'when the remote folder is missing',
       () => join(folder, 'missing', 'file'),
       async () => [],
-      / failed: its folder does not exist\. .* Create it, or correct the path\.$/,
+      {
+        stream: 'its folder does not exist',
+        sftp: 'its folder does not exist',
+        todo: /Create it, or correct the path\.$/,
+      },
     ],
     [
       'when the user may not write to the remote folder',
       fresh,
-      async () => [
-        'Subsystem sftp /usr/bin/setpriv --reuid 65534 --regid 65534 --clear-groups /usr/lib/openssh/sftp-server',
-      ],
-      / failed: permission denied\. .* Let the user write to that folder\.$/,
+      () => behind('exec /usr/bin/setpriv --reuid 65534 --regid 65534 --clear-groups'),
+      { stream: 'permission denied', sftp: 'permission denied', todo: /Let the user write to that folder\.$/ },
     ],
-    ['when the remote path is a folder', () => folder, async () => [], / failed: Failure\. .* Check /],
+    [
+      'when the remote path is a folder',
+      () => folder,
+      async () => [],
+      { stream: 'Is a directory', sftp: 'Failure', todo: full },
+    ],
     [
       'when the remote disk is full',
       small,
-      () => subsystem('size=1m'),
-      / failed: Failure\. .* Check free space, quota and whether the file system is writable\.$/,
+      () => mounted('size=1m'),
+      { stream: 'No space left on device', sftp: 'Failure', todo: full },
     ],
     [
       'when the remote file system is read-only',
       small,
-      () => subsystem('ro'),
-      / failed: Failure\. .* Check free space, quota and whether the file system is writable\.$/,
+      () => mounted('ro'),
+      { stream: 'Read-only file system', sftp: 'Failure', todo: full },
     ],
   ])('%s', async (_, path, config, says) => {
     const to = path();
@@ -348,23 +371,37 @@ describe('an upload fails in one sentence', () => {
       const connection = await open(other);
       const { error, ms } = await failure(upload(connection, { from: big, to, size: bytes.length, channels }));
       expect(error).toBeInstanceOf(ExpectedError);
-      expect(error.what).toContain(`The upload of ${to} to ${other.user}@127.0.0.1:${other.port} failed: `);
+      const why = channels === 1 ? says.stream : says.sftp;
+      expect(error.what).toBe(`The upload of ${to} to ${other.user}@127.0.0.1:${other.port} failed: ${why}.`);
       expect(error.left).toBe('The running version was not touched.');
-      expect(error.message).toMatch(says);
+      expect(error.message).toMatch(says.todo);
       expect(ms).toBeLessThan(5000);
       expect((await connection.script('echo up')).stdout).toBe('up\n');
     }
     expect(existsSync(small())).toBe(false);
   });
 
-  it.each(['from the beginning', 'half-way'])('when the link goes silent %s', async (when) => {
+  it('when the server runs another program in the place of ours', async () => {
+    const connection = await open(await sshd({ config: ['ForceCommand /bin/true'] }));
+    const { error } = await failure(upload(connection, { from: big, to: fresh(), size: bytes.length }));
+    expect(error.message).toMatch(
+      / failed: the server ran something else in its place\. .* Check ForceCommand in sshd_config/,
+    );
+  });
+
+  it.each([
+    [1, 'from the beginning'],
+    [2, 'from the beginning'],
+    [1, 'half-way'],
+    [2, 'half-way'],
+  ])('when over %i channels the link goes silent %s', async (channels, when) => {
     const connection = await open(server, link);
     if (when === 'from the beginning') link.blackhole();
     const uploading = upload(connection, {
       from: big,
       to: fresh(),
       size: bytes.length,
-      channels: 2,
+      channels,
       stallMs: 700,
       onProgress: () => link.blackhole(),
     });
@@ -375,12 +412,28 @@ describe('an upload fails in one sentence', () => {
     expect(ms).toBeLessThan(4000);
   });
 
+  it('when the program that writes stands still', async () => {
+    const connection = await open();
+    const session = (await connection.script('echo $PPID')).stdout.trim();
+    let writer = 0;
+    const onProgress = () => {
+      if (writer > 0) return;
+      writer = Number(readFileSync(`/proc/${session}/task/${session}/children`, 'utf8').trim().split(' ')[0]);
+      process.kill(writer, 'SIGSTOP');
+    };
+    const options = { from: big, to: fresh(), size: bytes.length, channels: 1, stallMs: 700, onProgress };
+    const { error } = await failure(upload(connection, options));
+    process.kill(writer, 'SIGCONT');
+    expect(error.what).toMatch(/ stalled: nothing was taken for 0\.7 s\.$/);
+    await expect.poll(() => existsSync(`/proc/${writer}`)).toBe(false);
+  });
+
   it.each([
-    ['the only SFTP session', 1, 1],
-    ['one of two SFTP sessions', 2, 1],
-    ['every SFTP session', 2, 2],
-    ['every one of 8 SFTP sessions', 8, 8],
-  ])('when the server ends %s', async (_, channels, ended) => {
+    ['the program that writes', 1, 1, 'dd on the host was ended by SIGKILL'],
+    ['one of two SFTP sessions', 2, 1, 'the server ended the SFTP session'],
+    ['every SFTP session', 2, 2, 'the server ended the SFTP session'],
+    ['every one of 8 SFTP sessions', 8, 8, 'the server ended the SFTP session'],
+  ])('when the server ends %s', async (_, channels, ended, says) => {
     const connection = await open();
     const session = (await connection.script('echo $PPID')).stdout.trim();
     let killed = 0;
@@ -397,7 +450,7 @@ describe('an upload fails in one sentence', () => {
     expect(killed).toBeGreaterThan(0);
     expect(error).toBeInstanceOf(ExpectedError);
     expect(error).not.toBeInstanceOf(ConnectionLost);
-    expect(error.what).toMatch(/ failed: the server ended the SFTP session\.$/);
+    expect(error.what.endsWith(` failed: ${says}.`)).toBe(true);
     expect(ms).toBeLessThan(5000);
     expect((await connection.script('echo up')).stdout).toBe('up\n');
   });

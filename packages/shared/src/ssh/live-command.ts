@@ -22,8 +22,18 @@ export interface LiveCommand {
   nextLine(timeoutMs: number): Promise<string | null>;
   /** Writes to its stdin. */
   write(text: string): void;
+  /**
+   * Writes to its stdin. Resolves when the buffer may be used again: true when its bytes are on the way, no further ahead
+   * of the command than the server's window for the channel; false when the command has ended or been given up. One call
+   * at a time.
+   */
+  feed(bytes: Uint8Array): Promise<boolean>;
+  /** Bytes of stdin the server would take now. It grows when the command has read some. */
+  readonly window: number;
   /** Closes its stdin. */
   end(): void;
+  /** Gives it up: what it has not read yet is thrown away, its stdin is closed, and what it prints is not waited for. */
+  destroy(): void;
   /** Never rejects; stdout there is ''. Code and signal are null when the link was lost. */
   readonly exited: Promise<CommandResult>;
 }
@@ -40,6 +50,8 @@ export function liveCommand(link: Link, channel: ClientChannel): LiveCommand {
   let over = false;
   let known = false;
   let wake = () => {};
+  let givenUp = false;
+  let refuse = () => {};
   const decoder = new StringDecoder('utf8');
   channel.on('data', (chunk: Buffer) => {
     if (unread + partial.length > MOST_UNREAD) return;
@@ -53,6 +65,7 @@ export function liveCommand(link: Link, channel: ClientChannel): LiveCommand {
     over = true;
     known = ended.code !== null || ended.signal !== null;
     wake();
+    refuse();
     return ended;
   });
 
@@ -90,7 +103,23 @@ export function liveCommand(link: Link, channel: ClientChannel): LiveCommand {
   return {
     nextLine,
     write: (text) => void channel.write(text),
+    feed: (bytes) =>
+      new Promise((resolve) => {
+        refuse = () => resolve(false);
+        // A channel that has been closed never calls back.
+        if (over || givenUp) refuse();
+        else channel.write(bytes, () => resolve(true));
+      }),
+    get window() {
+      // Nothing public tells it; the package is pinned and patched.
+      return (channel as unknown as { outgoing: { window: number } }).outgoing.window;
+    },
     end: () => void channel.end(),
+    destroy() {
+      givenUp = true;
+      refuse();
+      channel.destroy();
+    },
     exited,
   };
 }
