@@ -16,7 +16,7 @@ const names = {
 
 /** Measured in November 2026 on 2 cores, each after 300 ms of quiet: /proc/stat around it, and what node says it used. */
 const boundByCpu =
-  'Chance decides: nine rounds, each begun on a quiet machine, gave 0.65 to 1.42 times and 1.28 in the median; nine beside a process that kept one of the 2 cores busy gave 1.04 to 1.43 and 1.32. Both are bound by CPU, and cost about as much of it: 256 MiB take 1.1 to 1.3 s by ours and 1.2 to 1.4 s by scp, sshd on the same cores included. Ours is one thread of node that encrypts, busy for 78 to 93 % of the time.';
+  'Chance decides: eleven rounds, each begun on a quiet machine, gave 0.80 to 2.00 times and 1.33 in the median; eleven beside a process that kept one of the 2 cores busy gave 1.11 to 1.68 and 1.31. Both are bound by CPU, and cost about as much of it: 256 MiB take 1.1 to 1.3 s by ours and 1.2 to 1.4 s by scp, sshd on the same cores included. Ours is one thread of node that encrypts, busy for 77 to 84 % of the time.';
 
 /** A file the target has never seen: every way to bring it there, and the whole deploys around it. */
 export async function cold(settings: Settings, target: Target): Promise<Part> {
