@@ -100,8 +100,9 @@ describe.runIf(available.ok)('actions as released, used by the workflows of a te
       '.forgejo/workflows/deploy.yml': site.example('deploy.yml', {
         'host: acme-system': `host: ${tenant.host.host}`,
         'user: deploy': 'user: root',
-        // The default is a minute.
-        '/health\n': '/health\n              health-timeout: 3s\n',
+        // The default is a minute, and the longest of all counts.
+        '/health\n': '/health\n              health-timeout: 10s\n',
+        ':5859/\n': ':5859/\n              health-timeout: 10s\n',
       }),
       '.forgejo/workflows/submodules.yml': site.example('submodules.yml', { 'grace: 1m': 'grace: 0s' }),
       '.forgejo/workflows/clean.yml': site.example('clean.yml'),
