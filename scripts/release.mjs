@@ -38,6 +38,14 @@ function release() {
   const tested = resolve(root, run('git', ['rev-parse', '--git-path', 'gbo-tested']).trim());
   if (!existsSync(tested) || readFileSync(tested, 'utf8') !== commit.hash)
     throw new Error(`this commit has not passed \`npm test\` here. Nothing was published.`);
+  // A tag can stand on any commit; what is published is what was reviewed. Here and not in the workflow, so that it holds by
+  // hand too; not of a dry run, which publishes nothing: that is how to try a release out on a branch.
+  if (run('git', ['for-each-ref', `--contains=${commit.hash}`, 'refs/remotes/origin/main']) === '') {
+    const outside = 'origin/main, as it was last fetched here, does not contain this commit.';
+    if (!values['dry-run'])
+      throw new Error(`${outside} Nothing was published. Merge it into main, and release from there.`);
+    console.log(`${outside} A release would be refused.`);
+  }
 
   const git = join(folder, 'git');
   run('git', ['init', '--quiet', '--bare', git]);

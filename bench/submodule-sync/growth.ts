@@ -8,6 +8,10 @@ import { commitAt } from './mixed.js';
 /** Most pins are the tip or close to it. */
 const DISTANCES = [0, 0, 0, 1, 3, 10];
 
+/** Measured in November 2026 on Node 20, with a forced collection every 100 ms and by the option named. */
+const garbage =
+  'It is garbage that node had no need to collect yet: what is alive after a collection grows from 9.2 to 9.7 MB from 11 to 200 submodules, and where young garbage is held to less (--max-semi-space-size=1) the same runs take 1.10 times the memory.';
+
 /** Time and memory by the number of submodules, each asked about on two remotes. */
 export async function growth(settings: Settings, forges: Forges): Promise<Part> {
   const sizes = settings.quick ? [3, 11, 22] : [11, 50, 200];
@@ -36,14 +40,14 @@ export async function growth(settings: Settings, forges: Forges): Promise<Part> 
   );
   const samples = await interleave(settings, contenders);
   const [least = 0, middle = 0, most = 0] = sizes;
-  const compared = (text: string, figure: string, than: string, atMost: number) =>
-    goal(text, ratios(samples, figure, than), { atMost });
+  const compared = (text: string, figure: string, than: string, atMost: number, reason?: string) =>
+    goal(text, ratios(samples, figure, than), { atMost }, { reason });
   return {
     title: `Growth: ${sizes.join(', ')} submodules on two remotes, loopback`,
     figures: figures(samples).map((figure) => ({ ...figure, unit: figure.name.includes('MB') ? 'MB' : 'ms' })),
     goals: [
       compared(`time, ${most} / ${middle} submodules`, `${most}`, `${middle}`, (1.1 * most) / middle),
-      compared(`memory of node, ${most} / ${least}`, `${most}, MB of node`, `${least}, MB of node`, 1.25),
+      compared(`memory of node, ${most} / ${least}`, `${most}, MB of node`, `${least}, MB of node`, 1.25, garbage),
       compared(`memory of all processes, ${most} / ${least}`, `${most}, MB of all`, `${least}, MB of all`, 1.25),
       goal(
         `memory of node, more for each submodule from ${least} to ${most}`,

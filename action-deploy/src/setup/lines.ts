@@ -19,15 +19,20 @@ export function secretLines({ tenant, host, port, owner, forge, root, origin }: 
     `    ${forge}/user/settings/applications; the submodules need it too`,
     `    (are the repositories at ${origin} private? then one of theirs as well, as a second line of \`tokens:\`)`,
     'variable DEPLOY_KNOWN_HOSTS: the known_hosts line of the target. From the target itself:',
-    `    ${knownHostsCommand(host, port)}`,
+    `    ${hostKeyCommand} && ${knownHostsCommand(host, port)}`,
+    `  (it finds no key? ${noHostKey})`,
     `  or over the network (ssh-keyscan ${scan}), after comparing the fingerprint on the target; \`setup --scan\` shows both.`,
   ];
 }
 
-/** Run on the target, prints its own known_hosts line: nobody in between can change it. */
+/** Run on the target, and so by nobody in between; fails where there is no such key, when a line would be a name alone. */
+const hostKeyCommand = `host_key=$(grep -o '^ssh-ed25519 [^ ]*' /etc/ssh/ssh_host_ed25519_key.pub)`;
+const noHostKey = '`ssh-keygen -A` makes one, and a restart of sshd shows it; then run this again';
+
+/** Prints the known_hosts line of what the command above found. */
 function knownHostsCommand(host: string, port: number): string {
   const name = port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
-  return `echo ${q(name)} "$(cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub)"`;
+  return `echo ${q(name)} "$host_key"`;
 }
 
 /** Empty for root. */
@@ -83,7 +88,10 @@ if ! grep -qxF -- "$wanted" "$keys" 2>/dev/null; then
   printf '%s\\n' "$wanted" | runuser -u ${user} -- sh -c 'umask 077; { [ -z "$(tail -c 1 "$1" 2>/dev/null)" ] || echo; cat; } >> "$1"' sh "$keys"
   told "let the key in ($keys)"
 fi
-${sudoers.length > 0 ? installSudoers(sudoers) : ''}${knownHostsCommand(tenant.host, tenant.port)}
+${sudoers.length > 0 ? installSudoers(sudoers) : ''}${hostKeyCommand} || {
+  echo ${q(`All is in place but the known_hosts line: this machine has no ed25519 host key. ${noHostKey}.`)} >&2; exit 1
+}
+${knownHostsCommand(tenant.host, tenant.port)}
 `;
 }
 

@@ -43,6 +43,8 @@ concurrency:
   cancel-in-progress: false
 jobs:
   deploy:
+    # By hand it may be started on any branch; what runs in production is main.
+    if: github.ref == 'refs/heads/main'
     runs-on: ${scalar(tenant.label)}
     timeout-minutes: 120
     steps:
@@ -51,6 +53,8 @@ jobs:
           submodules: true
           # The token of the run is valid for this repository alone.
           token: ${x('secrets.READ_TOKEN')}
+          # What is built below may read .git/config, and a job that is killed leaves it on the runner.
+          persist-credentials: false
       - name: Build
         run: |
           # What was built stays from run to run; clean.yml keeps it within bounds.

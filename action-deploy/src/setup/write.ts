@@ -35,10 +35,12 @@ export async function writeMarked(folder: string, path: string, plain: string): 
   const file = join(folder, path);
   await mustNotLead(folder, path);
   try {
-    const there = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    const found = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined;
       throw error;
     });
+    // Git may check files out with the line ends of Windows, which nobody has edited.
+    const there = found?.replaceAll('\r\n', '\n');
     if (there === text) return { path: file, state: 'unchanged' };
     if (there !== undefined && isEdited(there)) {
       return { path: file, state: 'kept', diff: createTwoFilesPatch(path, path, there, text, 'yours', 'setup') };

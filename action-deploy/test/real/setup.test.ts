@@ -71,6 +71,23 @@ describe('a tenant made ready by setup', () => {
     knownHosts = stdout;
   });
 
+  it('without the host key it prints no line that pins nothing, and says how to make one', async () => {
+    const away = (from: string, to: string) => tenant.host.exec(`mv /etc/ssh/${from} /etc/ssh/${to}`);
+    await away('ssh_host_ed25519_key.pub', 'away');
+    try {
+      const script = await onTarget(withKey('--print', 'target'));
+      expect([script.code, script.stdout]).toEqual([1, '']);
+      expect(script.stderr).toMatch(/this machine has no ed25519 host key\. `ssh-keygen -A` makes one/);
+      const pasted = await onTarget(knownHostsCommand());
+      expect([pasted.code === 0, pasted.stdout]).toEqual([false, '']);
+    } finally {
+      await away('away', 'ssh_host_ed25519_key.pub');
+    }
+    expect((await onTarget(knownHostsCommand())).stdout).toBe(tenant.host.knownHosts);
+  });
+  /** As `setup` prints it below DEPLOY_KNOWN_HOSTS. */
+  const knownHostsCommand = () => /DEPLOY_KNOWN_HOSTS.*\n +(.*)/.exec(setup('--print', 'secrets'))?.[1] ?? 'false';
+
   it('a second time it changes nothing', async () => {
     const state = () =>
       tenant.host.exec(`stat -c '%n %i %Y %a %U' ${rulesFile} ${keysFile} /opt/gbo/bin /etc/passwd; ls /etc/sudoers.d`);

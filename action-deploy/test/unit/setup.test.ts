@@ -203,6 +203,17 @@ describe('a file that setup writes', () => {
     expect(readdirSync(join(folder, '.forgejo/workflows'))).toEqual(['a.yml']);
   });
 
+  it('checked out with the line ends of Windows is unedited still, and is renewed as any other', async () => {
+    await write('a: 1\n');
+    writeFileSync(file, marked('a: 1\n').replaceAll('\n', '\r\n'));
+    expect([await write('a: 1\n'), await write('a: 2\n')]).toEqual(['unchanged', 'updated']);
+    writeFileSync(file, `${marked('a: 2\n')}b: 2\n`.replaceAll('\n', '\r\n'));
+    const { state, ...kept } = await writeMarked(folder, path, 'a: 2\n');
+    expect(state).toBe('kept');
+    // Nothing but what was edited.
+    expect('diff' in kept && kept.diff.match(/^[-+][^-+].*$/gm)).toEqual(['-b: 2']);
+  });
+
   it.each([
     ['was edited by hand', `${marked('a: 1\n')}b: 2\n`],
     ['lost its first line', 'a: 1\n'],

@@ -165,6 +165,14 @@ describe('what troubleshooting quotes', () => {
   });
 });
 
+it('what an undo by hand may answer is listed where it is told how to call it', () => {
+  const script = readFileSync(join(root, 'action-deploy/src/undo-script.ts'), 'utf8');
+  const answers = [...script.matchAll(/echo "(undo: [^"]+)"/g)].map(([, answer = '']) => answer.replace('$by', '...'));
+  const listed = columns('docs/operations.md', 'it says').filter(({ heading }) => heading === 'Go back');
+  expect(answers.length).toBeGreaterThan(3);
+  expect(listed.flatMap(({ cells }) => cells.flatMap(codesOf))).toEqual(expect.arrayContaining(answers));
+});
+
 /** The cells below such a head, of every table that has it, with the heading that the table stands below. */
 function columns(path: string, head: string): { heading: string; cells: Tokens.TableCell[] }[] {
   let heading = '';

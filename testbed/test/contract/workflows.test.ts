@@ -9,12 +9,13 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 interface Step {
   uses?: string;
-  with?: Record<string, string>;
+  run?: string;
+  with?: Record<string, string | number | boolean>;
 }
 interface Workflow {
   on: unknown;
   concurrency?: { 'cancel-in-progress': boolean };
-  jobs: Record<string, { 'runs-on': string; steps: Step[] }>;
+  jobs: Record<string, { if?: string; 'runs-on': string; steps: Step[] }>;
 }
 
 const places = ['.forgejo/workflows', 'examples/workflows'].map((place) => ({
@@ -73,11 +74,36 @@ describe.each(all)('$path', ({ path, workflow }) => {
     }
   });
 
+  // Which event each condition lets through, a runner is asked (test/real/runner.test.ts).
+  it('runs what a pull request brings only of branches of this repository', () => {
+    if (!JSON.stringify(workflow.on).includes('pull_request')) return;
+    for (const job of Object.values(workflow.jobs)) {
+      // Others' actions by address, ours from the base, and programs of the base bring nothing of the pull request.
+      const brought = job.steps.filter(
+        ({ uses, run = '' }) => !(uses ? /^https:|^\.\/\.base\// : /^node \.base\/[\w./-]+$/).test(uses ?? run),
+      );
+      if (brought.length > 0) expect(job.if).toContain('.head.repo.full_name == github.repository');
+    }
+  });
+
+  it('leaves no token that somebody made where the steps after the checkout find it', () => {
+    for (const { uses, with: given = {} } of stepsOf(workflow)) {
+      if (uses?.includes('/checkout@') && given.token) expect(given['persist-credentials']).toBe(false);
+    }
+  });
+
   it('uses actions by their full address, or from its own checkout', () => {
     const uses = stepsOf(workflow).flatMap((step) => step.uses ?? []);
     expect(uses.filter((each) => !/^(https:\/\/[a-z.]+\/[\w-]+\/[\w-]+@v\d+|\.\/[\w./-]+)$/.test(each))).toEqual([]);
     if (path.startsWith('examples/')) expect(uses.filter((each) => each.startsWith('./'))).toEqual([]);
   });
+});
+
+it('a release is made with the history in which main is looked for', () => {
+  const release = all.find(({ path }) => path.endsWith('/release.yml'));
+  const depths =
+    release && stepsOf(release.workflow).flatMap(({ uses, with: given }) => (uses && given ? [given] : []));
+  expect(depths).toEqual([{ 'fetch-depth': 0 }]);
 });
 
 it('the guard is green over this repository, as its self-test asks', async () => {

@@ -53,6 +53,8 @@ const refs = (path: string) =>
 
 /** As `npm test` leaves it when all is green. */
 const tested = () => writeFileSync(join(checkout, '.git', 'gbo-tested'), git(checkout, 'rev-parse', 'HEAD'));
+/** As a fetch leaves it when the commit is in main. */
+const merged = () => git(checkout, 'update-ref', 'refs/remotes/origin/main', 'HEAD');
 
 function version(next: string): void {
   const path = join(checkout, action, 'package.json');
@@ -62,6 +64,7 @@ function version(next: string): void {
     appendFileSync(changelog, `\n## ${next}\n\n- More.\n`);
   git(checkout, 'commit', '--quiet', '--allow-empty', '--all', '-m', next);
   tested();
+  merged();
 }
 
 beforeAll(() => {
@@ -70,6 +73,7 @@ beforeAll(() => {
     cwd: checkout,
     stdio: 'pipe',
   });
+  merged();
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -104,6 +108,35 @@ describe('a release', () => {
     expect([code, out.trim().split('\n').length]).toEqual([1, 1]);
     expect(out).toMatch(says);
     expect(out).toContain('Nothing was published');
+  });
+
+  it.each<[string, () => void]>([
+    [
+      'that main does not contain',
+      () => {
+        merged();
+        git(checkout, 'commit', '--quiet', '--allow-empty', '-m', 'On a branch');
+      },
+    ],
+    ['whose main was not fetched', () => git(checkout, 'update-ref', '-d', 'refs/remotes/origin/main')],
+  ])('of a commit %s is refused in one sentence; its dry run says so, and goes on', (_, make) => {
+    const before = git(checkout, 'rev-parse', 'HEAD');
+    try {
+      make();
+      tested();
+      const to = remote();
+      const { code, out } = release('1.0.0', to);
+      expect([code, out.trim().split('\n').length, refs(to)]).toEqual([1, 1, {}]);
+      expect(out).toMatch(
+        /origin\/main, as it was last fetched here, does not contain this commit\. Nothing was published/,
+      );
+      // As far as the remotes: building it takes seconds.
+      const dry = script('release.mjs', action, '1.0.0', '--remote', join(folder, 'nowhere.git'), '--dry-run');
+      expect(dry.out).toMatch(/does not contain this commit\. A release would be refused\.\nError: .*nowhere\.git/);
+    } finally {
+      git(checkout, 'reset', '--quiet', '--hard', before);
+      merged();
+    }
   });
 
   it('is the same commit on every remote, with its tags, and holds what an action needs', () => {

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { clock } from '../../../action-cache-clean/test/harness.js';
 import { startTenant, type Tenant } from '../../../action-deploy/test/tenant.js';
-import { actAvailable, type StepLog, type WorkflowFinished } from '../../act.js';
+import { actAvailable, runWorkflow, type StepLog, type WorkflowFinished } from '../../act.js';
 import { ForgeStandIn } from '../../forge.js';
 import { secretSearch } from '../../secret-search.js';
 import { unitFile } from '../../stand-in.js';
@@ -42,9 +43,10 @@ describe.runIf(available.ok)('actions as released, used by the workflows of a te
     const remotes = site.actionRemotes(action).flatMap((remote) => ['--remote', remote]);
     await inSource(process.execPath, 'scripts/release.mjs', action, version, ...remotes);
   }
-  /** As `npm test` leaves it when all is green. */
+  /** As `npm test` leaves it when all is green, and a fetch when it is in main. */
   async function tested(): Promise<void> {
     writeFileSync(join(source, '.git', 'gbo-tested'), (await git('rev-parse', 'HEAD')).stdout.trim());
+    await git('update-ref', 'refs/remotes/origin/main', 'HEAD');
   }
 
   beforeAll(async () => {
@@ -98,8 +100,9 @@ describe.runIf(available.ok)('actions as released, used by the workflows of a te
       '.forgejo/workflows/deploy.yml': site.example('deploy.yml', {
         'host: acme-system': `host: ${tenant.host.host}`,
         'user: deploy': 'user: root',
-        // The default is a minute.
-        '/health\n': '/health\n              health-timeout: 3s\n',
+        // The default is a minute, and the longest of all counts.
+        '/health\n': '/health\n              health-timeout: 10s\n',
+        ':5859/\n': ':5859/\n              health-timeout: 10s\n',
       }),
       '.forgejo/workflows/submodules.yml': site.example('submodules.yml', { 'grace: 1m': 'grace: 0s' }),
       '.forgejo/workflows/clean.yml': site.example('clean.yml'),
@@ -259,6 +262,61 @@ describe.runIf(available.ok)('actions as released, used by the workflows of a te
     expect(search.inText('log', said.join('\n'))).toEqual([]);
   });
 });
+
+/** Whether a job runs is the runner's word: the conditions as they are written, each on a job that does nothing. */
+describe.runIf(available.ok)('the jobs that not everybody may start', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gbo-conditions-'));
+  const repository = join(folder, 'gb');
+  const path = '.forgejo/workflows/conditions.yml';
+  const conditions = {
+    check: jobOf('.forgejo/workflows/check.yml').check?.if,
+    deploy: jobOf('examples/workflows/deploy.yml').deploy?.if,
+  };
+  beforeAll(async () => {
+    const jobs = Object.entries(conditions).map(([name, condition]) => [
+      name,
+      { if: condition, 'runs-on': 'gbo', steps: [{ name, run: 'true' }] },
+    ]);
+    const workflow = { on: ['push', 'pull_request', 'workflow_dispatch'], jobs: Object.fromEntries(jobs) };
+    mkdirSync(join(repository, '.forgejo/workflows'), { recursive: true });
+    writeFileSync(join(repository, path), stringify(workflow));
+    const who = ['-c', 'user.name=Acme', '-c', 'user.email=acme@example.com'];
+    for (const args of [
+      ['init', '--quiet'],
+      ['add', '.'],
+      [...who, 'commit', '--quiet', '-m', 'Begin'],
+    ])
+      await execute('git', args, { cwd: repository });
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const pull = (from: string) => ({ number: 7, pull_request: { head: { repo: { full_name: from } } } });
+  it.each<[title: string, event: string, payload: object, runs: string[]]>([
+    ['a push to main is checked and deployed', 'push', { ref: 'refs/heads/main' }, ['check', 'deploy']],
+    ['a pull request from a branch here is checked', 'pull_request', pull('acme/gb'), ['check']],
+    ['a pull request from a fork runs nothing of what it brings', 'pull_request', pull('mallory/gb'), []],
+    ['main is deployed by hand too', 'workflow_dispatch', { ref: 'refs/heads/main' }, ['check', 'deploy']],
+    ['a branch is deployed by nobody', 'workflow_dispatch', { ref: 'refs/heads/main2' }, ['check']],
+  ])('%s', async (_, event, payload, runs) => {
+    const finished = await runWorkflow({
+      repository,
+      name: 'acme/gb',
+      workflow: path,
+      event,
+      payload,
+      home: folder,
+      path: process.env.PATH ?? '',
+      server: 'http://127.0.0.1:9',
+    });
+    expect(finished.code, finished.log).toBe(0);
+    expect(finished.steps.map(({ name }) => name).sort(), finished.log).toEqual(runs);
+  });
+});
+
+/** The jobs of a workflow of this repository. */
+function jobOf(path: string): Record<string, { if?: string }> {
+  return parse(readFileSync(join(root, path), 'utf8')).jobs;
+}
 
 /** As `lxc config show` prints it. */
 function proxyContainer(ports: string[]): string {
