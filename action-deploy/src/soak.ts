@@ -21,7 +21,7 @@ export class Unhealthy extends ExpectedError {
 }
 
 /**
- * Waits for the first healthy answer of everything, then watches for `soakMs` that it stays so: same process, same
+ * Waits for the first healthy answer of everything, of each health check within its own time, then watches for `soakMs` that it stays so: same process, same
  * invocation, no restart, and still healthy. Resolves with the time of the first healthy answer (epoch ms).
  * @throws Unhealthy
  */
@@ -31,7 +31,9 @@ export async function watch(connection: Connection, soak: Soak, way: Way, signal
   // All that were met: by the time a crash is seen, systemd may have begun the next one, whose journal tells nothing.
   const invocations = new Set<string>();
   const limits = soak.health.map(({ timeoutMs }) => timeoutMs);
-  const deadline = began + (limits.length > 0 ? Math.max(...limits) : START_MS);
+  const longest = limits.length > 0 ? Math.max(...limits) : START_MS;
+  /** Health checks that have been answered well once: a later miss is no slow start. */
+  const answered = new Set<number>();
   let healthySince: number | undefined;
   let misses = 0;
   for (;;) {
@@ -48,7 +50,11 @@ export async function watch(connection: Connection, soak: Soak, way: Way, signal
       if (isUp(state) && !first.has(state.unit)) first.set(state.unit, state);
     }
     const down = states.find((state) => !isUp(state));
+    for (const [index, { healthy }] of answers.entries()) if (healthy) answered.add(index);
     const unanswered = answers.find((answer) => !answer.healthy);
+    const late = answers.find(
+      ({ healthy }, index) => !healthy && !answered.has(index) && now >= began + (limits[index] ?? longest),
+    );
     const why = down
       ? `${down.unit} is ${down.active} (${down.sub})`
       : unanswered?.healthy === false
@@ -62,11 +68,16 @@ export async function watch(connection: Connection, soak: Soak, way: Way, signal
       // One unanswered request may be chance; a second in a row is not.
       misses += 1;
       if (misses > 1) throw new Unhealthy(`It was healthy, and then no more: ${why}`, [...invocations]);
-    } else if (now >= deadline) {
-      throw new Unhealthy(`It did not become healthy within ${Math.round((deadline - began) / 1000)} s: ${why}`, [
-        ...invocations,
-      ]);
+    } else if (late?.healthy === false) {
+      const limit = limits[answers.indexOf(late)] ?? longest;
+      throw tooLate(limit, down ? `${late.why}; ${why}` : late.why, [...invocations]);
+    } else if (now >= began + longest) {
+      throw tooLate(longest, why, [...invocations]);
     }
     await sleep(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
+}
+
+function tooLate(limitMs: number, why: string, invocations: string[]): Unhealthy {
+  return new Unhealthy(`It did not become healthy within ${Math.round(limitMs / 1000)} s: ${why}`, invocations);
 }
