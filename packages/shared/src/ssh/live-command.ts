@@ -111,7 +111,7 @@ export function liveCommand(link: Link, channel: ClientChannel): LiveCommand {
         else channel.write(bytes, () => resolve(true));
       }),
     get window() {
-      // Nothing public tells it; the package is pinned and patched.
+      // Nothing public tells it; the package is pinned to one version.
       return (channel as unknown as { outgoing: { window: number } }).outgoing.window;
     },
     end: () => void channel.end(),
