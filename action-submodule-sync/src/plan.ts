@@ -100,8 +100,13 @@ export function stateOf(probe: Probe, { probes }: Pick<Row, 'probes'>): State {
   if (probe.elsewhere.length > 0) return 'OTHER-BRANCH';
   // A commit that no branch of any remote vouches for may come from a fork: it is never called a lag.
   const vouched = probes.some((other) => other !== probe && other.onBranch === 'yes' && !other.trouble);
-  if (vouched && probe.relation) return probe.relation.remoteOnly === 0 ? 'LAGGING' : 'DIVERGED';
+  if (vouched && probe.relation && !isCutOff(probe)) return probe.relation.remoteOnly === 0 ? 'LAGGING' : 'DIVERGED';
   return probe.exists === 'yes' ? 'DANGLING' : 'MISSING';
+}
+
+/** Whether the branch leads to the commit by its hashes, and the server still lacks it, or what lies between: it is shallow. */
+function isCutOff({ onBranch, relation }: Probe): boolean {
+  return onBranch === 'no' && relation?.pinOnly === 0;
 }
 
 function rowFindings(inputs: Inputs, row: Row, root: RootSides): Finding[] {
@@ -120,6 +125,16 @@ function rowFindings(inputs: Inputs, row: Row, root: RootSides): Finding[] {
     const { remote, branch, relation } = probe;
     const mend = mustMerge ? merge : [pushCommand(row.path, remote, row.sha, branch)];
     const common = { state, path: row.path, remote, line: row.line };
+    if (isCutOff(probe) && !probe.trouble) {
+      return [
+        {
+          ...common,
+          what: `${branch} of ${remote} leads to ${subject(row)}, but the history there is cut off before it: the repository is shallow.`,
+          mend: [],
+          hint: `Run \`git fetch --unshallow\` in that repository on the server, from a remote that holds all of it.`,
+        },
+      ];
+    }
     switch (state) {
       case 'PUSHED':
         return [];
@@ -194,6 +209,7 @@ function rowFindings(inputs: Inputs, row: Row, root: RootSides): Finding[] {
 /** Whether a push of the commit would be refused, or might be. */
 function needsMerge(probe: Probe, row: Row): boolean {
   const alone = probe.relation?.remoteOnly;
+  if (isCutOff(probe)) return false; // there is nothing to merge
   switch (stateOf(probe, row)) {
     case 'DIVERGED':
       return true;

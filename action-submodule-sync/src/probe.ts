@@ -169,6 +169,11 @@ async function searchAll(question: Question, scratch: Scratch, found: Probe, twi
   }
   if (found.onBranch === 'yes') return;
   found.onBranch = 'no';
+  // It was not asked for by its name, but may have come along: as what a tag points at, or as a folder.
+  if (found.exists === 'unknown' && /^(tree|blob|tag)$/m.test(await kindOf(fetched, question.sha))) {
+    Object.assign(found, { exists: 'yes', notACommit: true });
+    return;
+  }
   found.elsewhere = await branchesWith(question, fetched);
   if (found.elsewhere.length > 0) found.exists = 'yes';
   // An old server hands out nothing but what a ref leads to, and no ref leads to it.
@@ -216,8 +221,7 @@ async function askClose({ url, sha }: Question, scratch: Scratch, found: Probe):
   else if (/did not send all necessary objects/i.test(stderr)) {
     // Said of a tree, which this filter leaves out on purpose, and of a server that sends nothing at all.
     await scratch.fetch(url, [`+${sha}:${PIN}`], '--depth=1', '--filter=blob:none');
-    const sent = await scratch.git('cat-file', '-t', sha).catch(() => '');
-    if (!/^(tree|blob|tag)$/m.test(sent)) throw unanswered(answer);
+    if (!/^(tree|blob|tag)$/m.test(await kindOf(scratch, sha))) throw unanswered(answer);
     found.notACommit = true;
   }
   // An old server: nothing is known yet.
@@ -264,6 +268,11 @@ async function fetchBranches({ remote, url }: Question, scratch: Scratch, branch
   if (branch) refspecs.push(`+refs/heads/${branch}:${TIP}`);
   const answer = await patiently(() => scratch.fetch(url, refspecs, ...deepen, GRAPH_ONLY));
   if (answer.code !== 0 || answer.cut) throw unanswered(answer);
+}
+
+/** Empty when it is not here. */
+function kindOf(scratch: Scratch, sha: string): Promise<string> {
+  return scratch.git('cat-file', '-t', sha).catch(() => '');
 }
 
 async function branchesWith({ remote, sha }: Question, scratch: Scratch): Promise<string[]> {

@@ -1,5 +1,5 @@
 import type { Row } from './facts.js';
-import { fetchAll, scratchKey, TIP } from './probe.js';
+import { fetchAll, lookEverywhere, scratchKey, TIP } from './probe.js';
 import type { Scratch } from './scratch.js';
 import type { Probe } from './states.js';
 import type { Workshop } from './workshop.js';
@@ -19,7 +19,8 @@ export async function relate(row: Row, shop: Workshop): Promise<Row> {
   const probes = await Promise.all(
     row.probes.map(async (probe) => {
       if (probe.onBranch !== 'no' || probe.trouble || !probe.tip || probe.notACommit) return probe;
-      const from = probe.exists === 'yes' ? probe : source;
+      // Of a server whose own history is cut off the counts would be wrong.
+      const from = probe.exists === 'yes' && source?.onBranch !== 'yes' ? probe : source;
       if (!from) return probe;
       const began = performance.now();
       const before = counted.get(probe.tip);
@@ -27,13 +28,27 @@ export async function relate(row: Row, shop: Workshop): Promise<Row> {
       counted.set(probe.tip, own);
       const found = await own;
       if (!found) return probe;
-      if (found === (await before)) return { ...probe, relation: found.relation };
-      const ms = probe.ms + Math.round(performance.now() - began);
-      const { relation, requests, bytes } = found;
-      return { ...probe, relation, ms, requests: probe.requests + requests, bytes: probe.bytes + bytes };
+      const { relation } = found;
+      const { requests, bytes } = found === (await before) ? { requests: 0, bytes: 0 } : found;
+      const told = { ...probe, relation, requests: probe.requests + requests, bytes: probe.bytes + bytes };
+      const last = relation.pinOnly === 0 ? await askAgain(told, row.sha, shop, row.path) : told;
+      return { ...last, ms: probe.ms + Math.round(performance.now() - began) };
     }),
   );
   return { ...row, probes };
+}
+
+/**
+ * By their hashes its branch leads to the commit, and the server said that it lacks it. It was pushed meanwhile, or the server
+ * hands out nothing but tips, and says of all else that it has none; or its history is cut off, and it told the truth.
+ */
+async function askAgain(told: Probe, sha: string, shop: Workshop, path: string): Promise<Probe> {
+  const scratch = shop.scratch(sha, `${scratchKey(path, sha, told.remote)}\0again`);
+  const unknown: Probe = { ...told, exists: 'unknown', onBranch: 'unknown', elsewhere: [] };
+  const asked = await lookEverywhere({ ...told, sha }, scratch, unknown);
+  const cost = { requests: told.requests + asked.requests, bytes: told.bytes + asked.bytes };
+  if (asked.onBranch !== 'yes' || asked.trouble) return { ...told, ...cost };
+  return { ...asked, ...cost, relation: undefined };
 }
 
 interface Counted {
@@ -46,7 +61,7 @@ interface Counted {
 /** undefined when it cannot be told: the verdict stands without, and only what mends it becomes the longer way. */
 async function countOf(row: Row, probe: Probe, from: Probe, shop: Workshop): Promise<Counted | undefined> {
   try {
-    if (from === probe) {
+    if (probe.exists === 'yes') {
       // To know that the branch lacks the commit, all of its history had to come.
       const scratch = shop.scratch(row.sha, scratchKey(row.path, row.sha, probe.remote));
       const relation = scratch.isShallow() ? undefined : await count(scratch, TIP, row.sha);
