@@ -7,6 +7,8 @@ const environment = {
   GIT_TERMINAL_PROMPT: '0',
   // A question about a commit that is not here must get "no such commit", not a silent download and a wrong no.
   GIT_NO_LAZY_FETCH: '1',
+  // What refs/replace of a checkout puts in the place of a commit is on no remote.
+  GIT_NO_REPLACE_OBJECTS: '1',
 };
 
 /** Bytes of an answer: the listing of a million files. A tree of a few kilobytes can be made to list without end. */

@@ -224,8 +224,9 @@ async function askClose({ url, sha }: Question, scratch: Scratch, found: Probe):
     if (!/^(tree|blob|tag)$/m.test(await kindOf(scratch, sha))) throw unanswered(answer);
     found.notACommit = true;
   }
-  // An old server: nothing is known yet.
-  else if (/does not allow request for unadvertised object/i.test(stderr)) return undefined;
+  // An old server, one of JGit (Gerrit), or one that has forgotten the tip meanwhile: nothing is known yet.
+  else if (/does not allow request for unadvertised object|: want [0-9a-f]+ not valid|not our ref/i.test(stderr))
+    return undefined;
   else if (code !== 0 || cut || !kind) throw unanswered(answer);
   else if (kind !== 'commit') found.notACommit = true;
   else {
@@ -261,7 +262,8 @@ export async function fetchAll(
 
 /** The graph of all branches and tags; of `branch` also into TIP. In one question: most pins that come so far are on none. */
 async function fetchBranches({ remote, url }: Question, scratch: Scratch, branch: string | undefined): Promise<void> {
-  const deepen = scratch.isShallow() ? ['--unshallow'] : [];
+  // Without either git refuses what a shallow repository holds, and here it is asked what that is.
+  const deepen = [scratch.isShallow() ? '--unshallow' : '--update-shallow'];
   const theirs = refsOf(remote);
   // Apart from each other: a branch may be called tags/v1.
   const refspecs = [`+refs/heads/*:${theirs}heads/*`, `+refs/tags/*:${theirs}tags/*`];

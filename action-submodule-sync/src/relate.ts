@@ -47,8 +47,8 @@ async function askAgain(told: Probe, sha: string, shop: Workshop, path: string):
   const unknown: Probe = { ...told, exists: 'unknown', onBranch: 'unknown', elsewhere: [] };
   const asked = await lookEverywhere({ ...told, sha }, scratch, unknown);
   const cost = { requests: told.requests + asked.requests, bytes: told.bytes + asked.bytes };
-  if (asked.onBranch !== 'yes' || asked.trouble) return { ...told, ...cost };
-  return { ...asked, ...cost, relation: undefined };
+  if (asked.onBranch === 'yes') return { ...asked, ...cost, relation: undefined };
+  return { ...told, ...cost, trouble: asked.trouble };
 }
 
 interface Counted {

@@ -71,6 +71,12 @@ describe('the pins of a commit', () => {
     expect((await readTree(git, repository.commitTree(rows))).pins).toHaveLength(20_000);
   });
 
+  it('are those of the commit itself, not of what this checkout has put in its place', async () => {
+    const commit = repository.commitTree([`160000 commit ${SHA}\tx`]);
+    repository.git(['replace', commit, repository.commitTree([`160000 commit ${'2'.repeat(40)}\tx`])]);
+    expect((await readTree(git, commit)).pins).toEqual([{ path: 'x', sha: SHA }]);
+  });
+
   it('of a commit that is not there are an error, not none', async () => {
     await expect(readTree(git, '2'.repeat(40))).rejects.toThrow(GitFailed);
   });
