@@ -96,7 +96,7 @@ describe('servers with protocol 2 that lack or refuse what their branch leads to
       asked += 1;
       if (asked !== 4) return;
       await exec('git', ['-C', forgetful, 'update-ref', 'refs/heads/main', pins.at(-1)?.[1] ?? '']);
-      await exec('git', ['-C', forgetful, 'gc', '--quiet', '--prune=now']);
+      await exec('git', ['-C', forgetful, 'prune', '--expire=now']);
     });
     await world.pin(...pins);
     first = await world.check({ exclude: '.' });
