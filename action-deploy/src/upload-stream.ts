@@ -8,7 +8,7 @@ import { WINDOW } from './part-file.js';
 import type { UploadOptions } from './upload.js';
 import type { UploadWatch } from './upload-watch.js';
 
-/** Begins the line that tells where to go on, to tell it from what a talking login shell printed. */
+/** Begins the line that tells where to go on, and ends what a talking login shell printed to stderr. */
 const SAYS = 'gbo-upload:';
 
 /**
@@ -54,16 +54,21 @@ export async function asStream(to: {
   }
 }
 
-/** GNU dd says a failed write by its reason, which SFTP does not: it has one number for a full and a read-only disk. */
+/**
+ * GNU dd says a failed write by its reason, which SFTP does not: it has one number for a full and a read-only disk.
+ * One line, since csh as a login shell ends a quoted word at a newline.
+ */
 function script({ to, size }: UploadOptions): string {
   const path = q(to);
-  return `umask 077; LC_ALL=C; export LC_ALL
-size=$(stat -Lc %s -- ${path} 2>/dev/null) || size=0
-if [ "$size" -gt ${size} ]; then : > ${path} && size=0 || exit 1; fi
-from=$((size > ${WINDOW} ? size - ${WINDOW} : 0))
-echo
-echo ${SAYS}$from
-exec dd of=${path} bs=256K oflag=seek_bytes seek=$from conv=notrunc status=none`;
+  return [
+    'umask 077; LC_ALL=C; export LC_ALL',
+    `echo; echo ${SAYS} >&2`,
+    `size=$(stat -Lc %s -- ${path} 2>/dev/null) || size=0`,
+    `if [ "$size" -gt ${size} ]; then : > ${path} && size=0 || exit 1; fi`,
+    `from=$((size > ${WINDOW} ? size - ${WINDOW} : 0))`,
+    `echo ${SAYS}$from`,
+    `exec dd of=${path} bs=256K oflag=seek_bytes seek=$from conv=notrunc status=none`,
+  ].join('; ');
 }
 
 /** Whether all bytes from `begin` on were taken; false when the command has ended before, or nobody waits any more. */
@@ -102,7 +107,11 @@ function lookAt(command: LiveCommand, watch: UploadWatch): () => void {
   };
 }
 
-async function whatFailed({ code, signal, stderr }: CommandResult, watch: UploadWatch): Promise<Error> {
+async function whatFailed({ code, signal, stderr: all }: CommandResult, watch: UploadWatch): Promise<Error> {
+  // When it went with the link, the link's own error comes first.
+  await soon();
+  // What a login shell complained of before has nothing to do with it.
+  const stderr = all.split(`${SAYS}\n`).at(-1) ?? '';
   const cause = new Error(stderr.trim() || `exit status ${code}`);
   if (/: No such file or directory/.test(stderr)) {
     return watch.problem('failed: its folder does not exist', 'Create it, or correct the path.', cause);
@@ -115,8 +124,6 @@ async function whatFailed({ code, signal, stderr }: CommandResult, watch: Upload
     const todo = 'Check free space, quota and whether the file system is writable.';
     return watch.problem(`failed: ${reason}`, todo, cause);
   }
-  // When it went with the link, the link's own error comes first.
-  await soon();
   if (code === 0) {
     const todo = 'Check ForceCommand in sshd_config and command= in authorized_keys.';
     return watch.problem('failed: the server ran something else in its place', todo, cause);

@@ -141,6 +141,18 @@ describe('an upload', () => {
     }
   });
 
+  it('arrives where the login shell ends a quoted word at a newline, as csh does', async () => {
+    const script = fresh();
+    await writeFile(
+      script,
+      '[ "$(echo "$SSH_ORIGINAL_COMMAND" | wc -l)" -eq 1 ] && exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n',
+    );
+    const connection = await open(await sshd({ config: [`ForceCommand /bin/sh ${script}`] }));
+    const to = fresh();
+    await upload(connection, { from: mid, to, size: half.length, channels: 1 });
+    expect(same(to, half)).toBe(true);
+  });
+
   it.each([1, 2])('over 4 channels arrives where the server allows only %i', async (sessions) => {
     const connection = await open(await sshd({ config: [`MaxSessions ${sessions}`] }));
     const to = fresh();
@@ -379,6 +391,16 @@ describe('an upload fails in one sentence', () => {
       expect((await connection.script('echo up')).stdout).toBe('up\n');
     }
     expect(existsSync(small())).toBe(false);
+  });
+
+  it('when the remote disk is full, by that reason and not by what the login shell complained of', async () => {
+    const config = await mounted('size=1m');
+    const script = config[0]?.split(' ').at(-1) ?? '';
+    const complains = 'echo "bash: /opt/env: No such file or directory" >&2\n';
+    await writeFile(script, complains + readFileSync(script, 'utf8'));
+    const connection = await open(await sshd({ config }));
+    const uploading = upload(connection, { from: big, to: small(), size: bytes.length, channels: 1 });
+    expect((await failure(uploading)).error.what).toMatch(/ failed: No space left on device\.$/);
   });
 
   it('when the server runs another program in the place of ours', async () => {
