@@ -55,6 +55,8 @@ export interface CaddyBlock {
   sites: CaddySite[];
   directives: Directive[];
   at: Position;
+  /** Its closing brace; undefined when it has none. */
+  end?: Position;
   /** How requests to it are logged; undefined when they are not. */
   log?: CaddyLog;
   /** Where and why it is not logged although it has a `log`. */
@@ -362,6 +364,7 @@ class Reader {
       sites,
       directives: block.directives,
       at: at(block.keys[0] as Token),
+      end: block.close && at(block.close),
       tls: { internal: false, files: false, dns: false, onDemand: false, policy: false, issuer: false },
       bind: [],
     };
