@@ -223,18 +223,19 @@ describe('a file that is too large to be fetched is not green', () => {
 describe('what could not be told is told once', () => {
   const caddy = families.filter(({ name }) => name === 'caddy');
   const storage = '{\n\tstorage file_system /opt/gbo/data/caddy\n}\n';
+  const plain = `http://${site}`;
 
   it('a missing import is one line that names the rules, and says what to do', () => {
-    const { findings } = judged(caddy[0] as Family, { 'conf/config': `${storage}import /srv/tenants/*\n${site}` });
+    const { findings } = judged(caddy[0] as Family, { 'conf/config': `${storage}import /srv/tenants/*\n${plain}` });
     const [one, ...others] = together(findings);
     expect(others).toEqual([]);
     expect(sentenceOf(one as Told)).toBe(
-      'unknown caddy/dead-domain, caddy/invalid, caddy/partial, caddy/no-access-log, caddy/restart-needed: /srv/tenants/* lies outside the repository, so this import was not read. Keep it beside the file that imports it, or in the same folders as on the server.',
+      'unknown caddy/partial, caddy/dead-domain, caddy/invalid, caddy/no-access-log, caddy/restart-needed: /srv/tenants/* lies outside the repository, so this import was not read. Keep it beside the file that imports it, or in the same folders as on the server.',
     );
   });
 
   it('a forgotten brace is one mistake, and one line of the rules that could not read on', () => {
-    const sites = Array.from({ length: 30 }, (_, index) => site.replace('a.', `s${index}.`)).join('');
+    const sites = Array.from({ length: 30 }, (_, index) => plain.replace('a.', `s${index}.`)).join('');
     const head = { 'conf/config': storage + sites.replace('5858\n}', '5858\n') };
     const { findings } = judged(caddy[0] as Family, head, { 'conf/config': storage + sites });
     expect(together(findings).map(({ finding, rules }) => [finding.status, rules.includes('caddy/partial')])).toEqual([
