@@ -6,7 +6,7 @@ import type { Inputs } from './inputs.js';
 import type { Judged, Judgement } from './judge.js';
 import { counting, type Result, summary } from './report.js';
 import type { Facts } from './survey.js';
-import { sentence } from './words.js';
+import { sentence, together } from './words.js';
 
 /** Marks the comments of this action, so that the next run finds them. */
 export const MARKER = 'gbo guard';
@@ -32,9 +32,9 @@ export function reviewOf(inputs: Inputs, { commit, diff }: Facts, judgement: Jud
 /** What several rules say in the same words, as of a file that none could read, stands there once. */
 function bodyOf(findings: Judged[]): string {
   const rules = new Map<string, string[]>();
-  for (const finding of findings) {
+  for (const { finding, rules: own } of together(findings)) {
     const said = sentence(finding).slice(sentence(finding).indexOf(':') + 2);
-    rules.set(said, [...(rules.get(said) ?? []), finding.rule]);
+    rules.set(said, [...(rules.get(said) ?? []), ...own]);
   }
   return [...rules].map(([said, by]) => `**${by.join(', ')}** ${literal(said)}`).join('\n\n');
 }

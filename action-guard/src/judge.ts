@@ -145,9 +145,9 @@ function unreadIn(checked: Checked, ofHead: Checked): Finding[] {
     if (!other || (each.whole && !other.whole)) byPath.set(each.at.path, each);
   }
   const said = new Set(checked.findings.map(({ at, status }) => (status === 'unknown' ? at.path : placeOf(at))));
-  return [...byPath.values()].flatMap(({ at, message, todo, whole }) => {
+  return [...byPath.values()].flatMap(({ at, message, because, todo, whole }) => {
     if (said.has(at.path) || said.has(placeOf(at))) return [];
-    if (inHead.has(at.path)) return [{ status: 'unknown' as const, at, message, todo }];
+    if (inHead.has(at.path)) return [{ status: 'unknown' as const, at, message, because, todo }];
     if (!whole) return [];
     const before = `What this change takes away could not be told: ${message.replace(/^This file was/, 'before it, this file was')}`;
     return [{ status: 'unknown' as const, at, message: before }];

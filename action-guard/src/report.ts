@@ -3,7 +3,7 @@ import type { LogGroup } from '@gbo/shared/log';
 import { literal, markdownTable, plain, type Report, textTable } from '@gbo/shared/report';
 import type { Inputs } from './inputs.js';
 import type { Judged, Judgement, RuleStatus } from './judge.js';
-import { place, sentence } from './words.js';
+import { place, sentenceOf, together } from './words.js';
 
 /** The outputs of the action and what each holds. */
 export const outputs = {
@@ -47,7 +47,7 @@ export function report(inputs: Inputs, commit: string, judgement: Judgement, not
   const others = judgement.findings.filter((finding) => !counts.includes(finding));
   const all = [...judgement.notes, ...notes].map(plain);
   const lines = (findings: Judged[]) =>
-    findings.map((finding) => `${place(finding)}: ${sentence(finding)}${why(finding)}`);
+    together(findings).map((each) => `${place(each.finding)}: ${sentenceOf(each)}${why(each.finding)}`);
   const groups: LogGroup[] = [
     { title: `Rules: ${tally(judgement)}`, lines: textTable(table.head, table.rows) },
     ...(others.length > 0 ? [{ title: `${others.length} that do not count`, lines: lines(others) }] : []),
@@ -72,9 +72,9 @@ export function report(inputs: Inputs, commit: string, judgement: Judgement, not
 /** The sum of it as Markdown: for the step summary and for the comment on a pull request. */
 export function summary(result: Result, judgement: Judgement, notes: string[]): string {
   const table = ruleTable(judgement);
-  const findings = counting(judgement)
+  const findings = together(counting(judgement))
     .slice(0, 100)
-    .map((finding) => `- \`${place(finding).replaceAll('`', "'")}\` ${literal(sentence(finding))}`);
+    .map((each) => `- \`${place(each.finding).replaceAll('`', "'")}\` ${literal(sentenceOf(each))}`);
   return [
     `### guard: ${result}`,
     ...(findings.length > 0 ? [findings.join('\n')] : []),
@@ -85,8 +85,9 @@ export function summary(result: Result, judgement: Judgement, notes: string[]): 
 
 function failure(result: Result, counts: Judged[]): string {
   if (counts.length === 0) return 'No rule found a file to judge.';
-  const told = counts.slice(0, 20).map((finding) => `${place(finding)}: ${sentence(finding)}`);
-  const more = counts.length - told.length;
+  const all = together(counts);
+  const told = all.slice(0, 20).map((each) => `${place(each.finding)}: ${sentenceOf(each)}`);
+  const more = all.length - told.length;
   const head = result === 'fail' ? 'A rule is broken:' : 'A rule could not tell:';
   return [head, ...told, ...(more > 0 ? [`... and ${more} more.`] : [])].join('\n');
 }

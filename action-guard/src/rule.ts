@@ -23,6 +23,8 @@ export interface Finding {
   message: string;
   /** What to do, in one sentence. */
   todo?: string;
+  /** The message of what it hangs on, where that is a finding of another rule: both are told as one. */
+  because?: string;
   /** The whole new text of files, where only one answer is right. */
   fix?: Record<string, string>;
   /** Where it is milder or graver than its rule; such as a warning of a rule of errors. */

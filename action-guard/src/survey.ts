@@ -181,6 +181,8 @@ export interface CommitFile {
   text: string;
   /** Why it has no text. */
   unread?: string;
+  /** It stands for the commits that were not looked at, and is no file. */
+  cut?: boolean;
 }
 
 const MOST_COMMITS = 500;
@@ -221,16 +223,18 @@ async function commitsBetween(git: Git, base: string, head: string): Promise<Com
     git,
     blobs.map(({ object }) => object),
   );
-  return blobs.flatMap(({ commit: of, path, object }, index) => {
-    // The oldest come first, so this is of the one that is too many.
-    if (index === 0 && count > MOST_COMMITS)
-      return [{ commit: of, path, text: '', unread: `only the last ${MOST_COMMITS} commits were looked at` }];
+  const cut =
+    count > MOST_COMMITS
+      ? [{ commit, path: '', text: '', unread: `only the last ${MOST_COMMITS} commits were looked at`, cut: true }]
+      : [];
+  const read = blobs.flatMap(({ commit: of, path, object }) => {
     const bytes = texts.get(object);
     if (!bytes) return [];
     return bytes.length <= LARGEST_FILE
       ? [{ commit: of, path, text: bytes.toString() }]
       : [{ commit: of, path, text: '', unread: `commit ${of.slice(0, 12)} holds it with more than 4 MiB` }];
   });
+  return [...cut, ...read];
 }
 
 /** Lines of the new files that a diff shows, with its three lines around each change. */

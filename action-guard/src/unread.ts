@@ -5,6 +5,8 @@ export interface Unread {
   at: Position;
   /** Why, in one sentence. */
   message: string;
+  /** The reason within that sentence, in the words in which a rule of its own says it. */
+  because?: string;
   todo?: string;
   /** Nothing of the file counts, as it is over a limit of the reader; else one place of it, which does not change by itself. */
   whole: boolean;

@@ -55,6 +55,8 @@ export interface CaddyBlock {
   sites: CaddySite[];
   directives: Directive[];
   at: Position;
+  /** Its closing brace; undefined when it has none. */
+  end?: Position;
   /** How requests to it are logged; undefined when they are not. */
   log?: CaddyLog;
   /** Where and why it is not logged although it has a `log`. */
@@ -205,9 +207,8 @@ class Reader {
     return this.#config;
   }
 
-  #fail(token: Token | undefined, message: string, todo?: string): void {
-    if (token)
-      this.#config.problems.push({ status: 'fail', kind: 'meaning', at: at(token), message: brief(message), todo });
+  #fail(token: Token | undefined, message: string, todo?: string, kind: Problem['kind'] = 'meaning'): void {
+    if (token) this.#config.problems.push({ status: 'fail', kind, at: at(token), message: brief(message), todo });
   }
 
   /** Something that this Caddy does not have by itself. */
@@ -362,6 +363,7 @@ class Reader {
       sites,
       directives: block.directives,
       at: at(block.keys[0] as Token),
+      end: block.close && at(block.close),
       tls: { internal: false, files: false, dns: false, onDemand: false, policy: false, issuer: false },
       bind: [],
     };
@@ -497,12 +499,15 @@ class Reader {
     }
     // One missing brace swallows all the sites that follow; the first says it all.
     this.#failed = true;
+    // What follows is in the wrong place, so that its absence elsewhere proves nothing.
+    if (body) this.#config.incomplete = true;
     this.#fail(
       name,
       block.open
         ? `${name.text} stands inside the block of ${key?.text ?? 'a route'}: a } is missing before it.`
         : `${name.text} would be a second site, but the first has no braces.`,
       block.open ? 'Add the } before it.' : 'Put braces around each site.',
+      body ? 'syntax' : 'meaning',
     );
   }
 

@@ -81,6 +81,7 @@ export function leaveOutRest({ path, files, problems }: Pick<Parsed, 'files' | '
     message: limit
       ? limit.message
       : `From here on ${path} could not be judged: ${stop?.message ?? 'it was not read whole.'}`,
+    because: stop?.message,
     todo: limit?.todo,
     whole: limit !== undefined,
     // Over the limit by its imports, any of them may have grown.
@@ -123,6 +124,8 @@ class Parser {
   readonly #lexed = new Map<string, Lexed>();
   readonly #globbed = new Map<string, string[]>();
   readonly #edges = new Map<string, Set<string>>();
+  /** An import was not read, so that a snippet that is missing may be defined in it. */
+  #unread = false;
   #imports = 0;
   #imported = 0;
   #text = 0;
@@ -535,6 +538,7 @@ class Parser {
     const nothing = { tokens: [], nodes: [], name: '' };
     const unknown = (why: string, todo?: string) => {
       this.#result.incomplete = true;
+      this.#unread = true;
       this.#problem(at(pattern), 'unknown', 'import', why, { todo, outermost });
       return nothing;
     };
@@ -544,7 +548,7 @@ class Parser {
     if (wanted === undefined)
       return unknown(
         `${name} lies outside the repository, so this import was not read.`,
-        'Keep imported files beside the file that imports them.',
+        'Keep it beside the file that imports it, or in the same folders as on the server.',
       );
     if (countOf(wanted, '*') > 1 || countOf(wanted, '?') > 1 || (wanted.includes('[') && wanted.includes(']')))
       this.#fail(at(pattern), `${name} has more than the one wildcard that is allowed.`, 'Use one * only.');
@@ -553,6 +557,11 @@ class Parser {
     const paths = this.#glob(wanted);
     if (paths.length === 0 && !wild) {
       const dir = this.#tree.paths.some((path) => path.startsWith(`${wanted}/`));
+      if (!dir && this.#unread && !name.includes('/'))
+        return unknown(
+          `${name} is imported, and may be a snippet of an import before it that was not read.`,
+          'Keep the file that defines it in the repository.',
+        );
       this.#problem(
         at(pattern),
         'fail',
@@ -593,13 +602,27 @@ class Parser {
   #place(pattern: Token): string | undefined {
     let wanted: string;
     if (posix.isAbsolute(pattern.text)) {
-      if (!this.#options.served) return undefined;
-      const home = posix.dirname(this.#options.served);
       const there = posix.normalize(pattern.text);
-      if (!there.startsWith(`${home}/`)) return undefined;
+      const home = this.#options.served && posix.dirname(this.#options.served);
+      if (!home || !there.startsWith(`${home}/`)) return this.#placeBelowRoot(there);
       wanted = posix.join(posix.dirname(this.#path), there.slice(home.length + 1));
     } else wanted = posix.join(posix.dirname(pattern.source.path), pattern.text);
     return wanted === '..' || wanted.startsWith('../') ? undefined : wanted;
+  }
+
+  /**
+   * Where a folder holds a server's files as they lie there, `proxy/etc/caddy/Caddyfile` means `proxy` by `/`. Only a file
+   * that is there proves that it is such a folder.
+   */
+  #placeBelowRoot(there: string): string | undefined {
+    const [, top = ''] = there.split('/');
+    const folders = posix.dirname(this.#path).split('/');
+    for (let index = folders.length - 1; index >= 0; index--) {
+      if (folders[index] !== top) continue;
+      const wanted = posix.join(...folders.slice(0, index), there.slice(1));
+      if (this.#globbed.size <= mostGlobs && this.#glob(wanted).length > 0) return wanted;
+    }
+    return undefined;
   }
 
   #glob(pattern: string): string[] {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { families } from '../../src/families.js';
-import { isActive, judge } from '../../src/judge.js';
+import { isActive, type Judged, judge } from '../../src/judge.js';
 import { readPolicy } from '../../src/policy.js';
 import type { Family } from '../../src/rule.js';
 import { matcher, type SourceFile, treeOf } from '../../src/tree.js';
+import { sentenceOf, type Told, together } from '../../src/words.js';
 
 type Files = Record<string, string | Partial<SourceFile>>;
 
@@ -216,5 +217,37 @@ describe('a file that is too large to be fetched is not green', () => {
     const only = { ...family, rules: [...family.rules.filter((each) => each !== one), one] };
     expect(judged(only, large, undefined, sample.options).status.get(one.id)).toBe('unknown');
     expect(judged(only, large, {}, sample.options).status.get(one.id)).toBe('unknown');
+  });
+});
+
+describe('what could not be told is told once', () => {
+  const caddy = families.filter(({ name }) => name === 'caddy');
+  const storage = '{\n\tstorage file_system /opt/gbo/data/caddy\n}\n';
+  const plain = `http://${site}`;
+
+  it('a missing import is one line that names the rules, and says what to do', () => {
+    const { findings } = judged(caddy[0] as Family, { 'conf/config': `${storage}import /srv/tenants/*\n${plain}` });
+    const [one, ...others] = together(findings);
+    expect(others).toEqual([]);
+    expect(sentenceOf(one as Told)).toBe(
+      'unknown caddy/partial, caddy/dead-domain, caddy/invalid, caddy/no-access-log, caddy/restart-needed: /srv/tenants/* lies outside the repository, so this import was not read. Keep it beside the file that imports it, or in the same folders as on the server.',
+    );
+  });
+
+  it('a forgotten brace is one mistake, and one line of the rules that could not read on', () => {
+    const sites = Array.from({ length: 30 }, (_, index) => plain.replace('a.', `s${index}.`)).join('');
+    const head = { 'conf/config': storage + sites.replace('5858\n}', '5858\n') };
+    const { findings } = judged(caddy[0] as Family, head, { 'conf/config': storage + sites });
+    expect(together(findings).map(({ finding, rules }) => [finding.status, rules.includes('caddy/partial')])).toEqual([
+      ['unknown', true],
+      ['fail', false],
+    ]);
+  });
+
+  it('what differs stays apart: an old one and a new one, two lines, two mistakes', () => {
+    const { findings } = judged(caddy[0] as Family, { 'conf/config': `${storage}import /srv/a/*\nimport /srv/b/*\n` });
+    expect(together(findings).map(({ finding }) => finding.at.line)).toEqual([4, 5]);
+    const [first, second] = findings.filter(({ at }) => at.line === 4);
+    expect(together([{ ...(first as Judged), old: true }, second as Judged])).toHaveLength(2);
   });
 });

@@ -200,10 +200,11 @@ it.each<[title: string, change: g.Change, told: string[]]>([
     'a brace is forgotten',
     { [g.CADDY]: edit('10.0.0.5:5859\n}\n', '10.0.0.5:5859\n') },
     [
-      `caddy/invalid ${g.CADDY}:15`,
-      `caddy/partial ${g.CADDY}:1`,
-      `caddy/partial ${g.CADDY}:1`,
-      `caddy/restart-needed ${g.CADDY}:1`,
+      ...['admin-open?', 'dead-domain?', 'invalid', 'no-access-log?', 'partial?'].map(
+        (rule) => `caddy/${rule} ${g.CADDY}:15`,
+      ),
+      `caddy/restart-needed? ${g.CADDY}:1`,
+      `caddy/storage? ${g.CADDY}:15`,
     ],
   ],
   [

@@ -1,5 +1,5 @@
 import type { CaddyConfig } from '../../formats/caddy-config.js';
-import type { Finding, Look, Rule } from '../../rule.js';
+import type { Finding, Look, Position, Rule } from '../../rule.js';
 import { type CaddyRuleOptions, configsOf, meaningOf, readsOf } from './options.js';
 
 function check(look: Look<CaddyRuleOptions>): Finding[] {
@@ -8,11 +8,18 @@ function check(look: Look<CaddyRuleOptions>): Finding[] {
 
 function judge(look: Look<CaddyRuleOptions>, config: CaddyConfig): Finding[] {
   const real = meaningOf(look, config);
-  return config.blocks.flatMap(({ log, unlogged, sites, at }): Finding[] => {
+  const holes = config.problems.filter(({ kind }) => kind === 'import');
+  return config.blocks.flatMap(({ log, unlogged, sites, at, end }): Finding[] => {
     const [first] = sites;
     if (!first) return [];
     const skipped = real && (real.noLog || sites.some(({ host }) => real.skipped.includes(host)));
     if (log && !skipped) return [];
+    // Its log may come with what it imports and could not be read; of that the reader tells.
+    if (
+      !unlogged &&
+      holes.some((hole) => hole.at.path === at.path && hole.at.line >= at.line && isBefore(hole.at, end))
+    )
+      return [];
     const who = sites.length === 1 ? first.address : `${first.address} and ${sites.length - 1} more`;
     return [
       {
@@ -26,6 +33,9 @@ function judge(look: Look<CaddyRuleOptions>, config: CaddyConfig): Finding[] {
     ];
   });
 }
+
+const isBefore = ({ path, line }: Position, end: Position | undefined): boolean =>
+  !end || (end.path === path && line <= end.line);
 
 const log = '(access) {\n\tlog {\n\t\toutput file /opt/gbo/logs/access.log\n\t\tformat json\n\t}\n}\n';
 const site = (host: string, ...lines: string[]) => `${host} {\n${lines.map((line) => `\t${line}\n`).join('')}}\n`;
@@ -53,6 +63,10 @@ without one out of it (\`skip_hosts\`): they can be flooded and nobody is banned
         },
       },
       { name: 'a log that says nothing goes to the default log', files: { Caddyfile: site('a.example.com', 'log') } },
+      {
+        name: 'a log that may come with what could not be read',
+        files: { Caddyfile: `import /srv/common\n${site('a.example.com', 'import logged')}` },
+      },
       {
         name: 'health checks alone left out',
         files: { Caddyfile: `${log}${site('a.example.com', 'import access', 'skip_log /health')}` },

@@ -18,6 +18,8 @@ export interface CommitBlob {
   kind?: SourceFile['kind'];
   /** Why it has no text, where it should have one. */
   unread?: string;
+  /** It stands for the commits that were not looked at, and is no file. */
+  cut?: boolean;
 }
 
 export const secret: Rule<VaultOptions> = {
@@ -55,11 +57,17 @@ function head({ head, options }: Look<VaultOptions>): { findings: Finding[]; see
 }
 
 /** What came and went within the pull request. */
-function history({ tools, options }: Look<VaultOptions>, seen: Set<string>): Finding[] {
+function history({ head, tools, options }: Look<VaultOptions>, seen: Set<string>): Finding[] {
   const blobs = (tools.get('commits') ?? []) as CommitBlob[];
   const findings: Finding[] = [];
   const asked = matcher(options.files);
-  for (const { commit, path, text, kind = 'file', unread } of blobs) {
+  for (const { commit, path, text, kind = 'file', unread, cut } of blobs) {
+    if (cut && unread) {
+      // It is about no file, and a finding has to have one: the first of those that the policy asks for.
+      const any = blobs.find((each) => asked(each.path))?.path ?? head.select(options.files)[0];
+      if (any !== undefined) leaveOutFile(any, unread);
+      continue;
+    }
     if (!asked(path)) continue;
     if (unread) leaveOutFile(path, unread, 'Leave it out by the option `vault.files`, or look yourself.');
     const lines = new Lines(text);
