@@ -75,7 +75,7 @@ const schema = z.object({
   }),
   'confirm-timeout': duration.optional().meta({
     description:
-      'The target undoes the switch by itself when it has not heard from the action for this long. Default: all health time-outs and the soak, and 30 s.',
+      'The target undoes the switch by itself when it has not heard from the action for this long. Default: what the units may take to stop, the longest `health-timeout` (60s without one), `soak`, and 30 s.',
   }),
   keep: count(1, 100).meta({
     description: 'Releases kept on the target to roll back to, the current one included.',

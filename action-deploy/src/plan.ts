@@ -6,6 +6,7 @@ import * as layout from './layout.js';
 import { type RecordEntry, releasesOf } from './record.js';
 import { refusals } from './refusals.js';
 import { chooseRelease } from './rollback.js';
+import { slowestStartMs } from './start-limit.js';
 import type { Activation, Move, Proof, Soak, Step } from './steps.js';
 import { undoScript } from './undo-script.js';
 import { waves } from './waves.js';
@@ -481,7 +482,7 @@ function confirmWithinMs(inputs: Inputs, parts: Part[], host: HostFacts): number
     bringsUnit ? DEFAULT_STOP_MS : 0,
   ];
   const health = parts.flatMap(({ artifact }) => artifact.health.map(({ timeoutMs }) => timeoutMs));
-  return inputs.confirmMs ?? Math.max(...stops) + Math.max(0, ...health) + inputs.soakMs + marginMs;
+  return inputs.confirmMs ?? Math.max(...stops) + slowestStartMs(health) + inputs.soakMs + marginMs;
 }
 
 function recordLines(

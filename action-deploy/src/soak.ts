@@ -2,12 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ExpectedError } from '@gbo/shared/errors';
 import type { Connection } from '@gbo/shared/ssh/connection';
 import { ask, type Way } from './health.js';
+import { slowestStartMs } from './start-limit.js';
 import type { Soak } from './steps.js';
 import { illness, isUp, type UnitState, unitStates } from './unit-state.js';
 
 const POLL_MS = 100;
-/** How long units without a health check may take to become active. */
-const START_MS = 60_000;
 
 /** Something that was switched does not hold. `invocations` name the journal of exactly the failed runs. */
 export class Unhealthy extends ExpectedError {
@@ -31,7 +30,7 @@ export async function watch(connection: Connection, soak: Soak, way: Way, signal
   // All that were met: by the time a crash is seen, systemd may have begun the next one, whose journal tells nothing.
   const invocations = new Set<string>();
   const limits = soak.health.map(({ timeoutMs }) => timeoutMs);
-  const longest = limits.length > 0 ? Math.max(...limits) : START_MS;
+  const longest = slowestStartMs(limits);
   /** Health checks that have been answered well once: a later miss is no slow start. */
   const answered = new Set<number>();
   let healthySince: number | undefined;

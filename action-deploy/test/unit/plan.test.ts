@@ -342,20 +342,20 @@ describe('releases', () => {
 
 describe('the dead-man waits for all that may lawfully take time', () => {
   it.each<[string, Partial<LocalArtifact>, Partial<HostFacts>, Partial<Inputs>, number]>([
-    ['stopping, soaking and a margin', {}, {}, {}, 90 + 3 + 30],
+    ['stopping, starting without a health check, soaking and a margin', {}, {}, {}, 90 + 60 + 3 + 30],
     [
-      'a health check too',
-      { health: [{ kind: 'tcp', host: 'localhost', port: 1, timeoutMs: 60_000 }] },
+      'the time of the slowest health check where there is one',
+      { health: [5_000, 20_000].map((timeoutMs) => ({ kind: 'tcp', host: 'localhost', port: 1, timeoutMs })) },
       {},
       {},
-      90 + 60 + 3 + 30,
+      90 + 20 + 3 + 30,
     ],
     [
       'but not for ever on a unit that never stops',
       {},
       { units: [unitOf({ stopTimeoutMs: Number.POSITIVE_INFINITY })] },
       {},
-      300 + 3 + 30,
+      300 + 60 + 3 + 30,
     ],
     ['or as long as asked for', {}, {}, { confirmMs: 10_000 }, 10],
   ])('%s', (_, artifact, host, inputs, seconds) => {
