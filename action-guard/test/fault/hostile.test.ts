@@ -13,10 +13,10 @@ import { kinds } from './hostile-files.js';
 const MOST_MS = 2_000;
 
 /**
- * Four times the text takes four times as long, by and large; what takes the square of it takes sixteen times. Between the
- * two there is room for a machine that is busy with others.
+ * Eight times the text takes eight times as long, by and large, and up to twenty where it no longer fits the processor's
+ * cache; what takes the square of it takes 64 times. Between them there is room for a machine that is busy with others.
  */
-const MOST_GROWTH = 10;
+const MOST_GROWTH = 32;
 const FLOOR_MS = 20;
 const WORTH_MS = 200;
 
@@ -59,10 +59,12 @@ describe('a megabyte that somebody made to hang the guard', () => {
     // What is over so soon tells nothing about growth, and asking all would double the time of this file.
     const text = files[path] as string;
     if (cost < WORTH_MS || text.length < 100_000) return;
-    const quarter = costOf({ ...files, [path]: quarterOf(text) }, path);
-    const allowed = MOST_GROWTH * Math.max(quarter, FLOOR_MS);
-    // Once more, as the first time the compiler was at work as well.
-    if (cost > allowed) expect(costOf(files, path)).toBeLessThan(allowed);
+    const eighth = costOf({ ...files, [path]: eighthOf(text) }, path);
+    const allowed = MOST_GROWTH * Math.max(eighth, FLOOR_MS);
+    // Again, as the first time the compiler was at work as well, and later the collector of garbage may have been.
+    let least = cost;
+    for (let more = 0; more < 3 && least > allowed; more++) least = Math.min(least, costOf(files, path));
+    expect(least).toBeLessThan(allowed);
   });
 });
 
@@ -70,15 +72,15 @@ describe('a megabyte that somebody made to hang the guard', () => {
  * Its beginning and its end, without most of what is in between: whole pieces of what repeats, a dozen at once, so that
  * brackets and quotes that were closed still are; where nothing repeats, whole lines or words.
  */
-function quarterOf(text: string): string {
-  const eighth = text.length >> 3;
-  const period = text.indexOf(text.slice(eighth, eighth + 32), eighth + 1) - eighth;
+function eighthOf(text: string): string {
+  const end = text.length >> 4;
+  const period = text.indexOf(text.slice(end, end + 32), end + 1) - end;
   if (period > 0 && period < 5000) {
-    const out = Math.floor((6 * eighth) / (12 * period)) * 12 * period;
-    return text.slice(0, eighth) + text.slice(eighth + out);
+    const out = Math.floor((14 * end) / (12 * period)) * 12 * period;
+    return text.slice(0, end) + text.slice(end + out);
   }
-  const end = text.indexOf('\n') < eighth ? '\n' : ' ';
-  return text.slice(0, text.lastIndexOf(end, eighth) + 1) + text.slice(text.indexOf(end, text.length - eighth) + 1);
+  const mark = text.indexOf('\n') < end ? '\n' : ' ';
+  return text.slice(0, text.lastIndexOf(mark, end) + 1) + text.slice(text.indexOf(mark, text.length - end) + 1);
 }
 
 function show(text: string): string {
