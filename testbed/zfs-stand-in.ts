@@ -1,6 +1,7 @@
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 // A stand-in, because ZFS needs its kernel module. Whatever the action sends travels over real SSH and through a real shell.
@@ -77,7 +78,7 @@ export interface ZfsStandIn {
   /** Lines for sshd_config that put the programs first on the PATH of every session. */
   readonly sshdConfig: string[];
   readonly folder: string;
-  /** Replaces the state, and forgets the calls. */
+  /** Replaces the state, and forgets the calls; waits for what still runs, as it would write the state of before. */
   set(state: StandInState): Promise<void>;
   state(): Promise<StandInState>;
   /** Every call since `set` of zfs, zpool, lxc, incus and sudo: the program and its arguments. */
@@ -113,6 +114,8 @@ export async function startZfsStandIn({ without = [] }: { without?: string[] } =
     folder,
     sshdConfig: [`SetEnv PATH=${bin}:/usr/bin:/bin`],
     set: async (state) => {
+      for (const end = Date.now() + 10_000; await isRunning(folder); await pause(20))
+        if (Date.now() > end) throw new Error('a program of the stand-in does not end');
       await writeFile(join(folder, 'state.json.new'), JSON.stringify(state));
       await rename(join(folder, 'state.json.new'), join(folder, 'state.json'));
       await writeFile(join(folder, 'uid'), `${state.uid ?? 0}\n`);
@@ -127,4 +130,11 @@ export async function startZfsStandIn({ without = [] }: { without?: string[] } =
         .map((line) => JSON.parse(line)),
     stop: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** Whether any of its programs runs: each has the folder in its command line. */
+async function isRunning(folder: string): Promise<boolean> {
+  const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(processes.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+  return lines.some((line) => line.includes(script) && line.includes(folder));
 }

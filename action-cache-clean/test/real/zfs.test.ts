@@ -767,8 +767,8 @@ describe('when it ends half-way', () => {
     hooks: StandInState['hooks'],
     cut: (link: Awaited<ReturnType<typeof startProxy>>, abort: AbortController) => Promise<void>,
   ) {
-    await clean();
     await zfs.set(both(hooks));
+    await clean();
     const link = await startProxy({ to: server });
     const abort = new AbortController();
     try {
