@@ -149,6 +149,10 @@ jobs:
     runs-on: ${scalar(tenant.label)}
     timeout-minutes: 60
     steps:
+      # What its Cargo.lock names is evicted last.
+      - uses: ${checkout}
+        with:
+          persist-credentials: false
       - name: Clean
         uses: ${use(tenant, 'action-cache-clean')}
         with:
