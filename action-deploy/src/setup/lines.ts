@@ -16,7 +16,7 @@ export function secretLines({ tenant, host, port, owner, forge, root, origin }: 
     'secret DEPLOY_KEY: the private key of the deploys. Make the pair, paste deploy_key, then delete that file:',
     `    ssh-keygen -q -t ed25519 -N '' -C 'deploy ${tenant}' -f deploy_key`,
     `secret READ_TOKEN: a token that may read the repositories of ${owner} (of a user of its own, scope read:repository):`,
-    `    ${forge}/user/settings/applications; the submodules need it too`,
+    `    ${forge}/user/settings/applications; as a secret of ${owner}, since root-pin.yml in the submodules needs it too`,
     `    (are the repositories at ${origin} private? then one of theirs as well, as a second line of \`tokens:\`)`,
     'variable DEPLOY_KNOWN_HOSTS: the known_hosts line of the target. From the target itself:',
     `    ${hostKeyCommand} && ${knownHostsCommand(host, port)}`,
