@@ -32,7 +32,7 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   const event = eventOf(env);
   const git = new Git(inputs.repository ?? env.GITHUB_WORKSPACE ?? process.cwd(), env);
   const notes: string[] = [];
-  const commit = await resolve(git, inputs.head ?? event.commit);
+  const commit = inputs.head ? await resolve(git, inputs.head) : await resolve(git, event.commit, event.fetch);
   const base = await baseOf(git, inputs, event, commit, notes);
   const entries = await entriesOf(git, commit);
   const baseEntries = base ? await entriesOf(git, base) : undefined;
@@ -69,7 +69,8 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   return { event, commit, base, of, diff, notes: [...notes, ...tools.notes] };
 }
 
-async function resolve(git: Git, revision: string): Promise<string> {
+/** @param fetch how to get it, where that is known */
+async function resolve(git: Git, revision: string, fetch?: string): Promise<string> {
   try {
     return (await git.text('rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`)).trim();
   } catch (error) {
@@ -77,7 +78,7 @@ async function resolve(git: Git, revision: string): Promise<string> {
     throw new ExpectedError(
       `There is no commit ${revision} in this checkout${error.said ? ` (${error.said.split('\n')[0]})` : ''}.`,
       'Nothing was judged.',
-      'Put a checkout step before this one, or name the folder in `repository`.',
+      (error.said ? undefined : fetch) ?? 'Put a checkout step before this one, or name the folder in `repository`.',
     );
   }
 }
