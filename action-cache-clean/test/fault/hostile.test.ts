@@ -545,7 +545,9 @@ test.each(cases)('$name', async ({ arrange, code = 0, says, stays = [], goes = [
 test('two runs at once leave nothing behind and do not disturb each other', async () => {
   const site = await makeSite();
   try {
-    const runs = await Promise.all([start(site, {}), start(site, {}), start(site, {})]);
+    // Long enough that an sccache of another test, which could be anybody's, is over.
+    const changes = { inputs: { wait: '20s' } };
+    const runs = await Promise.all([start(site, changes), start(site, changes), start(site, changes)]);
     expect(runs.map(({ code }) => code)).toEqual([0, 0, 0]);
     expect(runs.flatMap(({ report }) => report?.problems)).toEqual([]);
     for (const path of Object.values(all)) expect(existsSync(join(site.root, path)), path).toBe(false);
