@@ -87,17 +87,24 @@ const schema = z.object({
     description:
       'For mode submodule: its path in the root. Default: the one whose address ends in the name of this repository.',
   }),
-  include: lines.optional().meta({ description: 'Globs of submodule paths to check, a line each. Default: all.' }),
+  include: lines
+    .optional()
+    .meta({
+      description: 'Globs of submodule paths to check, a line each; one that fits nothing is an error. Default: all.',
+    }),
   exclude: lines
     .optional()
-    .meta({ description: 'Globs of submodule paths to leave out, a line each; `.` leaves out the root itself.' }),
+    .meta({
+      description:
+        'Globs of submodule paths to leave out, a line each; `.` leaves out the root itself, one that fits nothing is an error.',
+    }),
   'expected-branches': lines.optional().meta({
     description: 'Other branches for some submodules, a line each: `path = branch`. Wins over `branch` in .gitmodules.',
   }),
   nested: yesOrNo.meta({ description: 'Also check the submodules of submodules.', default: 'false' }),
   commits: word(['head', 'range']).meta({
     description:
-      'head: the pins of the newest commit. range: of every commit that was pushed, so that bisecting stays possible.',
+      'head: the pins of the newest commit. range: of every commit that was pushed, so that bisecting stays possible; needs `fetch-depth: 0`.',
     default: 'head',
   }),
   grace: duration.meta({
@@ -110,7 +117,8 @@ const schema = z.object({
     default: 'none',
   }),
   'on-unknown': word(['fail', 'warn']).meta({
-    description: 'What a question without an answer (no access, unreachable) does to the run.',
+    description:
+      'What a question without an answer (no access, unreachable) does to the run. An address that may not be asked and a .gitmodules that cannot be read fail it in any case.',
     default: 'fail',
   }),
   'behind-for': duration.meta({

@@ -1,9 +1,10 @@
 import type PQueue from 'p-queue';
+import { excludedOf } from './choose.js';
 import type { Facts, Row } from './facts.js';
 import type { Inputs } from './inputs.js';
 import type { Pin, Tree } from './pins.js';
 import { readRemoteTree } from './remote-tree.js';
-import { excludedOf, placeOf } from './survey.js';
+import { placeOf } from './survey.js';
 import { surveyTarget, type Target } from './survey-target.js';
 import type { Workshop } from './workshop.js';
 
@@ -14,6 +15,8 @@ export interface Nested {
   rows: Row[];
   orphans: NonNullable<Facts['orphans']>;
   unknowns: NonNullable<Facts['unknowns']>;
+  /** Paths of all of them, those that are left out included. */
+  seen: string[];
 }
 
 /** The pins of the submodules' own submodules, read from the first remote that answers, without a clone. */
@@ -21,6 +24,7 @@ export async function nestedRows(inputs: Inputs, parents: Target[], shop: Worksh
   const rows: Row[] = [];
   const orphans: Nested['orphans'] = [];
   const unknowns: Nested['unknowns'] = [];
+  const seen: string[] = [];
   let level = parents;
   let asked = parents.length;
   for (let depth = 1; level.length > 0; depth++) {
@@ -32,6 +36,7 @@ export async function nestedRows(inputs: Inputs, parents: Target[], shop: Worksh
     const targets = once(found.flatMap((each) => each.targets));
     orphans.push(...once(found.flatMap((each) => each.orphans)));
     unknowns.push(...found.flatMap(({ unknown }) => unknown ?? []));
+    seen.push(...found.flatMap((each) => each.seen));
     asked += targets.length;
     const why =
       depth > DEEPEST
@@ -47,18 +52,19 @@ export async function nestedRows(inputs: Inputs, parents: Target[], shop: Worksh
     rows.push(...(await Promise.all(targets.map((target) => surveyTarget(target, shop, queue)))));
     level = targets;
   }
-  return { rows, orphans, unknowns };
+  return { rows, orphans, unknowns, seen };
 }
 
 async function childrenOf(
   inputs: Inputs,
   parent: Target,
   shop: Workshop,
-): Promise<{ targets: Target[]; orphans: Nested['orphans']; unknown?: { path: string; why: string } }> {
+): Promise<Pick<Nested, 'orphans' | 'seen'> & { targets: Target[]; unknown?: Nested['unknowns'][number] }> {
   const read = await treeOf(parent, shop);
-  const none = { targets: [], orphans: [] };
+  const none = { targets: [], orphans: [], seen: [] };
   if (typeof read === 'string') return { ...none, unknown: { path: parent.path, why: read } };
-  if (read.unreadable) return { ...none, unknown: { path: parent.path, why: read.unreadable } };
+  if (read.unreadable) return { ...none, unknown: { path: parent.path, why: read.unreadable, broken: true } };
+  const seen = read.pins.map(({ path }) => `${parent.path}/${path}`);
   const isExcluded = excludedOf(inputs);
   const parents = [{ path: parent.path, sides: parent.places }, ...(parent.parents ?? [])];
   const pins = read.pins
@@ -78,7 +84,7 @@ async function childrenOf(
     });
     return [{ ...pin, places }];
   });
-  return { targets, orphans: pins.filter(({ entry }) => !entry?.url) };
+  return { targets, orphans: pins.filter(({ entry }) => !entry?.url), seen };
 }
 
 /** From the first remote that has it; else why none gave it. */

@@ -34,7 +34,7 @@ const SLACK_SECONDS = 3600;
 const RETRIES_MS = [500, 2000];
 
 /** An answer that ends the ladder early. */
-class Unanswered extends Error {
+export class Unanswered extends Error {
   constructor(readonly trouble: Trouble) {
     super(trouble.said);
   }
@@ -318,7 +318,7 @@ export async function isReachable(scratch: Scratch, ref: string, sha: string): P
 }
 
 /** Asks again, twice, where that may help. */
-async function patiently(ask: () => Promise<GitAnswer>): Promise<GitAnswer> {
+export async function patiently(ask: () => Promise<GitAnswer>): Promise<GitAnswer> {
   for (const pause of RETRIES_MS) {
     const answer = await ask();
     const trouble = troubleOf(answer);

@@ -48,6 +48,7 @@ export type Reason =
   | 'too large'
   | 'took too long'
   | 'invalid address'
+  | 'certificate'
   | 'other';
 
 export type State =
@@ -78,6 +79,11 @@ export interface Finding {
   mend: string[];
   /** What to do where no command can. */
   hint?: string;
+  /**
+   * Of COULD-NOT-CHECK: `passing`, asking again later may help; `mistake`, what is written in the repository cannot be asked
+   * about by anybody, which is as sure as a no.
+   */
+  cause?: 'passing' | 'mistake';
   /** Place in .gitmodules, from 1. */
   line?: number;
 }
