@@ -51,7 +51,7 @@ async function isPartial(git: Git): Promise<boolean> {
 async function surveyBy(git: Git, inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Facts> {
   const event = eventOf(env);
   const notes: string[] = [];
-  const commit = await resolve(git, inputs.head ?? event.commit);
+  const commit = inputs.head ? await resolve(git, inputs.head) : await resolve(git, event.commit, event.fetch);
   const base = await baseOf(git, inputs, event, commit, notes);
   const entries = await entriesOf(git, commit);
   const baseEntries = base ? await entriesOf(git, base) : undefined;
@@ -93,7 +93,8 @@ async function surveyBy(git: Git, inputs: Inputs, env: NodeJS.ProcessEnv): Promi
   return { event, commit, base, of, diff, notes: [...notes, ...tools.notes] };
 }
 
-async function resolve(git: Git, revision: string): Promise<string> {
+/** @param fetch how to get it, where that is known */
+async function resolve(git: Git, revision: string, fetch?: string): Promise<string> {
   try {
     return (await git.text('rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`)).trim();
   } catch (error) {
@@ -101,7 +102,7 @@ async function resolve(git: Git, revision: string): Promise<string> {
     throw new ExpectedError(
       `There is no commit ${revision} in this checkout${error.said ? ` (${error.said.split('\n')[0]})` : ''}.`,
       'Nothing was judged.',
-      'Put a checkout step before this one, or name the folder in `repository`.',
+      (error.said ? undefined : fetch) ?? 'Put a checkout step before this one, or name the folder in `repository`.',
     );
   }
 }
