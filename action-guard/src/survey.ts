@@ -7,7 +7,10 @@ import { type Entry, entriesOf, gitTree, LARGEST_FILE, readBlobs } from './git-t
 import type { Inputs } from './inputs.js';
 import { type Case, isActive } from './judge.js';
 import { type Policy, readPolicy } from './policy.js';
-import type { Family } from './rule.js';
+import type { Family, Rule } from './rule.js';
+import { type VaultOptions, vault } from './rules/vault/index.js';
+import type { CommitBlob } from './rules/vault/secret.js';
+import { textOf as textOfBytes } from './rules/vault/secrets.js';
 import { suppressionsIn } from './suppressions.js';
 import { askTools } from './tools/index.js';
 import { matcher, type Tree } from './tree.js';
@@ -26,19 +29,40 @@ export interface Facts {
 
 /** Reads what the rules that have something to do ask for, from the objects of the repository. Writes nothing. */
 export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Facts> {
-  const event = eventOf(env);
   const git = new Git(inputs.repository ?? env.GITHUB_WORKSPACE ?? process.cwd(), env);
+  try {
+    return await surveyBy(git, inputs, env);
+  } catch (error) {
+    if (!(error instanceof GitFailed) || !(await isPartial(git))) throw error;
+    throw new ExpectedError(
+      'This is a partial clone, and what is judged is not in it.',
+      'Nothing was judged.',
+      'Check out without `filter`.',
+    );
+  }
+}
+
+/** Whether objects were left out of the clone by a filter. */
+async function isPartial(git: Git): Promise<boolean> {
+  const said = git.text('config', '--get-regexp', '^(extensions\\.partialclone|remote\\..*\\.promisor)$');
+  return (await said.catch(() => '')) !== '';
+}
+
+async function surveyBy(git: Git, inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Facts> {
+  const event = eventOf(env);
   const notes: string[] = [];
-  const commit = await resolve(git, inputs.head ?? event.commit);
+  const commit = inputs.head ? await resolve(git, inputs.head) : await resolve(git, event.commit, event.fetch);
   const base = await baseOf(git, inputs, event, commit, notes);
   const entries = await entriesOf(git, commit);
   const baseEntries = base ? await entriesOf(git, base) : undefined;
   const own = baseEntries ?? entries;
   const policy = readPolicy(await textOf(git, own, inputs.policy), inputs.policy, families, inputs.preset);
-  const baseline = inputs.baseline ? readBaseline(await textOf(git, own, inputs.baseline), inputs.baseline) : new Map();
-  const commits = base ? await commitsBetween(git, base, commit) : [];
+  const baseline = inputs.baseline ? readBaseline(await textOf(git, own, inputs.baseline), inputs.baseline) : [];
+  const commits = base && baseEntries ? await commitsBetween(git, base, baseEntries, commit) : [];
   // Also what came and went on the way: a secret that is taken out again is out.
   const changed = baseEntries && new Set([...differences(baseEntries, entries), ...commits.map(({ path }) => path)]);
+  // That commits were not looked at has to be said of some file, and asked of it.
+  if (changed && commits.some(({ cut }) => cut)) for (const path of anyOf(entries, policy)) changed.add(path);
   const wanted = wantedBy(families, policy, changed);
   const head = await gitTree(git, entries, wanted);
   const before = baseEntries && (await gitTree(git, baseEntries, wanted));
@@ -46,7 +70,11 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   const tools = inputs.tools ? await askTools(head, policy, env.PATH) : nothing();
   const baseTools = inputs.tools && before ? await askTools(before, policy, env.PATH, tools.answers) : nothing();
   tools.answers.set('commits', commits);
-  const { suppressions, badSuppressions } = allSuppressions(head, wanted);
+  const all = { head: allSuppressions(head, wanted), base: before && allSuppressions(before, wanted) };
+  // Only where a rule could be silenced is a comment that does not count a mistake; documents show how it is done.
+  const isMeant = wantedBy(families, policy, changed, (rule, options) =>
+    policy.maySuppress(rule) ? [rule.files(options), rule.reads?.(options) ?? []] : [],
+  );
   const of: Case = {
     families,
     policy,
@@ -55,8 +83,9 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
     tools: tools.answers,
     baseTools: baseTools.answers,
     changed,
-    suppressions,
-    badSuppressions,
+    suppressions: all.head.flatMap(({ found }) => found),
+    badSuppressions: all.head.flatMap(({ bad }) => bad).filter(({ path }) => isMeant(path)),
+    baseBadSuppressions: all.base?.flatMap(({ bad }) => bad),
     baseline,
     today: new Date().toISOString().slice(0, 10),
   };
@@ -64,7 +93,8 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   return { event, commit, base, of, diff, notes: [...notes, ...tools.notes] };
 }
 
-async function resolve(git: Git, revision: string): Promise<string> {
+/** @param fetch how to get it, where that is known */
+async function resolve(git: Git, revision: string, fetch?: string): Promise<string> {
   try {
     return (await git.text('rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`)).trim();
   } catch (error) {
@@ -72,7 +102,7 @@ async function resolve(git: Git, revision: string): Promise<string> {
     throw new ExpectedError(
       `There is no commit ${revision} in this checkout${error.said ? ` (${error.said.split('\n')[0]})` : ''}.`,
       'Nothing was judged.',
-      'Put a checkout step before this one, or name the folder in `repository`.',
+      (error.said ? undefined : fetch) ?? 'Put a checkout step before this one, or name the folder in `repository`.',
     );
   }
 }
@@ -132,11 +162,16 @@ export function differences(before: Entry[], after: Entry[]): Set<string> {
   return new Set([...changed, ...known.keys()]);
 }
 
-/** Whether a rule that has something to do asks for a file; each takes out what it leaves out for itself alone. */
+/**
+ * Whether a rule that has something to do asks for a file; each takes out what it leaves out for itself alone.
+ *
+ * @param globsOf which lists of globs of a rule count
+ */
 export function wantedBy(
   families: readonly Family[],
   policy: Policy,
   changed: ReadonlySet<string> | undefined,
+  globsOf = allGlobsOf,
 ): (path: string) => boolean {
   // Rules of a family mostly name the same files: each list is made into a matcher once, and each path is matched once.
   const asked = { always: new Set<string>(), whenChanged: new Set<string>() };
@@ -145,8 +180,7 @@ export function wantedBy(
     for (const rule of family.rules) {
       if (policy.severity(rule) === 'off' || !isActive(rule, options, changed)) continue;
       const set = rule.fileByFile && changed ? asked.whenChanged : asked.always;
-      for (const globs of [rule.files(options), rule.reads?.(options) ?? [], rule.mentions?.(options) ?? []])
-        set.add(JSON.stringify(globs));
+      for (const globs of globsOf(rule, options)) set.add(JSON.stringify(globs));
     }
   }
   const [always, whenChanged] = [asked.always, asked.whenChanged].map((lists) =>
@@ -164,36 +198,35 @@ export function wantedBy(
   };
 }
 
-type Matcher = (path: string) => boolean;
-
-function allSuppressions(
-  head: Tree,
-  wanted: (path: string) => boolean,
-): Pick<Case, 'suppressions' | 'badSuppressions'> {
-  const files = head.paths.filter(wanted).flatMap((path) => head.file(path) ?? []);
-  const all = files.filter(({ kind }) => kind === 'file' || kind === 'executable').map(suppressionsIn);
-  return { suppressions: all.flatMap(({ found }) => found), badSuppressions: all.flatMap(({ bad }) => bad) };
+function allGlobsOf(rule: Rule, options: unknown): string[][] {
+  return [rule.files(options), rule.reads?.(options) ?? [], rule.mentions?.(options) ?? []];
 }
 
-export interface CommitFile {
-  commit: string;
-  path: string;
-  text: string;
-  /** Why it has no text. */
-  unread?: string;
-  /** It stands for the commits that were not looked at, and is no file. */
-  cut?: boolean;
+type Matcher = (path: string) => boolean;
+
+function allSuppressions(tree: Tree, wanted: (path: string) => boolean): ReturnType<typeof suppressionsIn>[] {
+  const files = tree.paths.filter(wanted).flatMap((path) => tree.file(path) ?? []);
+  return files.filter(({ kind }) => kind === 'file' || kind === 'executable').map(suppressionsIn);
+}
+
+/** The first file that is looked into for secrets. */
+function anyOf(entries: Entry[], policy: Policy): string[] {
+  const { files } = policy.options(vault as unknown as Family) as VaultOptions;
+  return entries
+    .map(({ path }) => path)
+    .filter(matcher(files))
+    .slice(0, 1);
 }
 
 const MOST_COMMITS = 500;
 
 /** What every commit on the way added or changed: a secret that a later commit takes out again is out all the same. */
-async function commitsBetween(git: Git, base: string, head: string): Promise<CommitFile[]> {
+async function commitsBetween(git: Git, base: string, baseEntries: Entry[], head: string): Promise<CommitBlob[]> {
   const format = [
     'log',
     '--no-renames',
-    '-m',
-    '--first-parent',
+    // Of a merge what none of its parents has; the branch that it brings in is in the log itself.
+    '-c',
     '--reverse',
     '--raw',
     '-z',
@@ -202,7 +235,9 @@ async function commitsBetween(git: Git, base: string, head: string): Promise<Com
     `--max-count=${MOST_COMMITS + 1}`,
   ];
   const raw = await git.text(...format, `${base}..${head}`);
-  const blobs: { commit: string; path: string; object: string }[] = [];
+  // A commit whose parents are not here is shown as if it had added every file.
+  const there = new Set(baseEntries.map(({ path, object }) => `${object} ${path}`));
+  const blobs: { commit: string; path: string; object: string; mode: string }[] = [];
   let commit = '';
   let count = 0;
   const fields = raw.split('\0');
@@ -212,29 +247,57 @@ async function commitsBetween(git: Git, base: string, head: string): Promise<Com
       commit = field.slice(1).trim();
       count++;
     }
-    const change = /^:\d+ (\d+) [0-9a-f]+ ([0-9a-f]+) [AMT]/.exec(
-      field.includes(':') ? field.slice(field.indexOf(':')) : '',
-    );
+    // Modes and objects of the parents come before those of the commit; the path is a field of its own.
+    const change = /^:+(?:\d+ )+(\d+) (?:[0-9a-f]+ )+([0-9a-f]+) [A-Z]+$/.exec(field);
     if (!change) continue;
-    index += 1;
-    if (change[1] !== '160000') blobs.push({ commit, path: fields[index] ?? '', object: change[2] ?? '' });
+    const [, mode = '', object = ''] = change;
+    const path = fields[++index] ?? '';
+    const gone = mode === '000000';
+    if (!gone && mode !== '160000' && !there.has(`${object} ${path}`)) blobs.push({ commit, path, object, mode });
   }
   const texts = await readBlobs(
     git,
     blobs.map(({ object }) => object),
   );
-  const cut =
-    count > MOST_COMMITS
-      ? [{ commit, path: '', text: '', unread: `only the last ${MOST_COMMITS} commits were looked at`, cut: true }]
-      : [];
-  const read = blobs.flatMap(({ commit: of, path, object }) => {
+  const cut = { commit, path: '', text: '', cut: true };
+  const cuts: CommitBlob[] = [
+    ...(count > MOST_COMMITS ? [{ ...cut, unread: `only the last ${MOST_COMMITS} commits were looked at` }] : []),
+    ...((await isCutOff(git, base, head))
+      ? [
+          {
+            ...cut,
+            unread: 'not all commits of the pull request are in this checkout',
+            todo: 'Give the checkout step `fetch-depth: 0`.',
+          },
+        ]
+      : []),
+  ];
+  const read = blobs.flatMap(({ commit: of, path, object, mode }): CommitBlob[] => {
     const bytes = texts.get(object);
     if (!bytes) return [];
     return bytes.length <= LARGEST_FILE
-      ? [{ commit: of, path, text: bytes.toString() }]
+      ? [
+          {
+            commit: of,
+            path,
+            text: textOfBytes({ bytes, text: bytes.toString() }),
+            kind: mode === '120000' ? 'link' : 'file',
+          },
+        ]
       : [{ commit: of, path, text: '', unread: `commit ${of.slice(0, 12)} holds it with more than 4 MiB` }];
   });
-  return [...cut, ...read];
+  return [...cuts, ...read];
+}
+
+/** Whether a shallow checkout ends between two commits: git shows one without parents that has other parents than the base. */
+async function isCutOff(git: Git, base: string, head: string): Promise<boolean> {
+  if ((await git.text('rev-parse', '--is-shallow-repository')).trim() !== 'true') return false;
+  const ends = (await git.text('rev-list', '--max-parents=0', `${base}..${head}`)).split('\n').filter(Boolean);
+  for (const end of ends) {
+    const [header = ''] = (await git.text('cat-file', 'commit', end)).split('\n\n', 1);
+    if ([...header.matchAll(/^parent ([0-9a-f]+)$/gm)].some(([, parent]) => parent !== base)) return true;
+  }
+  return false;
 }
 
 /** Lines of the new files that a diff shows, with its three lines around each change. */

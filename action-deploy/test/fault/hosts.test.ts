@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { startProxy } from '../../../testbed/proxy.js';
 import { run } from '../harness.js';
 import { artifacts, binaryEntry, botserver, startTenant, type Tenant, unitEntry } from '../tenant.js';
 
@@ -89,6 +90,58 @@ describe('several hosts', () => {
       expect(one).toBe(two);
     });
     expect((await deploy({})).result).toEqual(['deployed', 'deployed']);
+  });
+
+  describe('of which one cannot be reached', () => {
+    const all = (broken: object, change: Record<string, string> = {}) => ({
+      ...change,
+      hosts: stringify([
+        ...tenants.map(({ host }, index) => ({ host: host.host, name: index === 0 ? 'one' : 'two' })),
+        { name: 'three', ...broken },
+      ]),
+    });
+    const powered = () => ({ host: tenants[0].host.host, port: 9 });
+
+    it.each<[string, () => object, RegExp]>([
+      ['does not answer', powered, /Could not reach .*:9: connection refused/],
+      ['refuses the login', () => ({ host: tenants[0].host.host, user: 'deploy' }), /did not accept the private key/],
+      [
+        'shows another key than the pinned one',
+        () => ({ host: otherwise.host, port: otherwise.port }),
+        /The host key of .* has changed: it offered/,
+      ],
+    ])(
+      'are deployed to without one that %s where max-failed-hosts allows it, and the run is red',
+      async (_, broken, says) => {
+        const known = tenants.map(({ host }) => host.knownHosts).join('');
+        const pinned = `${known}[127.0.0.1]:${otherwise.port} ${tenants[1].host.hostKey}\n`;
+        const finished = await deploy(all(broken(), { 'max-failed-hosts': '1', 'known-hosts': pinned }));
+        expect([finished.code, finished.result]).toEqual([1, ['deployed', 'deployed', 'failed']]);
+        expect(finished.outputs.result).toBe('failed');
+        expect(finished.runs[0]).toBe(finished.runs[1]);
+        expect(finished.log.slice(finished.log.lastIndexOf('three: failed. '))).toMatch(says);
+      },
+    );
+    /** The first host by another name, for which the key of the second is pinned. */
+    let otherwise: Awaited<ReturnType<typeof startProxy>>;
+    beforeAll(async () => {
+      otherwise = await startProxy({ to: tenants[0].host });
+    });
+    afterAll(() => otherwise?.stop());
+
+    it('are not begun where it allows none, and the outputs are there', async () => {
+      const before = await runs();
+      const { result, code, outputs } = await deploy(all(powered()));
+      expect([code, result, outputs.result]).toEqual([1, ['planned', 'planned', 'failed'], 'failed']);
+      expect(await runs()).toEqual(before);
+    });
+
+    it('are told of by status, in which it is unknown', async () => {
+      const { code, log, outputs } = await deploy(all(powered(), { mode: 'status' }));
+      expect([code, outputs.result]).toEqual([1, 'unknown']);
+      expect(outputs.release).toMatch(/^\d{8}T/);
+      expect(log).toMatch(/one: \d{8}T.* since .*two: \d{8}T.* since .*three: unknown/s);
+    });
   });
 
   it('one that cannot be deployed to is refused before any is touched', async () => {

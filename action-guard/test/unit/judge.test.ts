@@ -8,14 +8,15 @@ import { readPolicy } from '../../src/policy.js';
 import { counting, report } from '../../src/report.js';
 import type { Family, Finding, Severity } from '../../src/rule.js';
 import { suppressionsIn } from '../../src/suppressions.js';
-import { treeOf } from '../../src/tree.js';
+import { type SourceFile, treeOf } from '../../src/tree.js';
 
-/** Every line with BAD in it is wrong, every line with MAYBE cannot be told. */
+/** Every line with BAD in it is wrong, every line with MAYBE cannot be told; a line MILD or OTHERWISE says how. */
 function family(severity: Severity = 'error', suppressible = true): Family {
-  const finding = (status: Finding['status'], path: string, line: number): Finding => ({
+  const finding = (status: Finding['status'], path: string, line: number, text: string): Finding => ({
     status,
     at: { path, line, column: 1 },
-    message: 'It is bad.',
+    message: `It is ${text.includes('OTHERWISE') ? 'wrong' : 'bad'} (${text.length}).`,
+    ...(text.includes('MILD') ? { severity: 'warning' } : {}),
   });
   return {
     name: 'demo',
@@ -33,8 +34,8 @@ function family(severity: Severity = 'error', suppressible = true): Family {
           head.matching(['conf/**']).flatMap(({ path, text }) =>
             text.split('\n').flatMap((line, index) => {
               if (line.includes('THROW')) throw new Error('it broke');
-              if (line.includes((options as { word: string }).word)) return [finding('fail', path, index + 1)];
-              return line.includes('MAYBE') ? [finding('unknown', path, index + 1)] : [];
+              if (line.includes((options as { word: string }).word)) return [finding('fail', path, index + 1, text)];
+              return line.includes('MAYBE') ? [finding('unknown', path, index + 1, text)] : [];
             }),
           ),
         samples: { good: [], bad: [] },
@@ -58,6 +59,7 @@ function judged({ head, base, policy, baseline, today = '2026-11-24', severity, 
   const tree = treeOf(head);
   const all = tree.matching(['**']).map(suppressionsIn);
   const before = base && treeOf(base);
+  const allBefore = before?.matching(['**']).map(suppressionsIn);
   const paths = new Set([...tree.paths, ...(before?.paths ?? [])]);
   const of: Case = {
     families,
@@ -69,6 +71,7 @@ function judged({ head, base, policy, baseline, today = '2026-11-24', severity, 
     changed: base && new Set([...paths].filter((path) => head[path] !== base[path])),
     suppressions: all.flatMap(({ found }) => found),
     badSuppressions: all.flatMap(({ bad }) => bad),
+    baseBadSuppressions: allBefore?.flatMap(({ bad }) => bad),
     baseline: readBaseline(baseline, 'baseline.json'),
     today,
   };
@@ -127,6 +130,24 @@ describe('what counts', () => {
       'fail',
     ],
     [
+      'an error is new where the same line was worth a warning',
+      { head: { 'conf/a': 'BAD' }, base: { 'conf/a': 'BAD\nMILD' } },
+      ['demo/bad 1 error'],
+      'fail',
+    ],
+    [
+      'a warning is old where the same line was worth an error',
+      { head: { 'conf/a': 'BAD\nMILD' }, base: { 'conf/a': 'BAD' } },
+      ['demo/bad 1 warning old'],
+      'pass',
+    ],
+    [
+      'what is wrong with a line in another way is new',
+      { head: { 'conf/a': 'BAD\nOTHERWISE' }, base: { 'conf/a': 'BAD' } },
+      ['demo/bad 1 error'],
+      'fail',
+    ],
+    [
       'a rule whose files are not touched is not asked',
       { head: { 'conf/a': 'BAD', x: '2' }, base: { 'conf/a': 'BAD', x: '1' } },
       [],
@@ -178,6 +199,24 @@ describe('what counts', () => {
         (a, b) => Number(a.split(' ')[1]) - Number(b.split(' ')[1]),
       ),
       'fail',
+    ],
+    [
+      'an exception without a reason that the base has is old',
+      { head: { 'conf/a': '# gbo-guard: allow demo/bad\nfine\n' }, base: { 'conf/a': '# gbo-guard: allow demo/bad' } },
+      ['guard/suppression 1 error old'],
+      'pass',
+    ],
+    [
+      'the policy says how grave one without a reason is',
+      { head: { 'conf/a': '# gbo-guard: allow demo/bad' }, policy: 'rules: {guard/suppression: warning}' },
+      ['guard/suppression 1 warning'],
+      'pass',
+    ],
+    [
+      'or that nobody wants to know',
+      { head: { 'conf/a': '# gbo-guard: allow demo/bad' }, policy: 'rules: {guard/suppression: off}' },
+      [],
+      'pass',
     ],
     [
       'until its last day it holds',
@@ -289,8 +328,7 @@ describe('what could not be told', () => {
 });
 
 describe('a baseline', () => {
-  const accept = (head: Record<string, string>) =>
-    writeBaseline(judged({ head }).findings.map((each) => each.fingerprint));
+  const accept = (head: Record<string, string>) => writeBaseline(judged({ head }).findings);
 
   it('accepts what was there when it was written, wherever it moves', () => {
     const baseline = accept({ 'conf/a': 'BAD' });
@@ -304,6 +342,16 @@ describe('a baseline', () => {
       'demo/bad 2 error baseline',
       'demo/bad 3 error',
     ]);
+  });
+
+  it('of a warning accepts no error of the same line', () => {
+    expect(told({ head: { 'conf/a': 'BAD' }, baseline: accept({ 'conf/a': 'BAD\nMILD' }) })).toEqual([
+      'demo/bad 1 error',
+    ]);
+  });
+
+  it('holds no text of the files', () => {
+    expect(accept({ 'conf/a': 'BAD k7Qw2ZpX' })).not.toMatch(/BAD|k7Qw2ZpX/);
   });
 
   it('is about its file', () => {
@@ -344,6 +392,34 @@ describe('exceptions that are for nothing are told', () => {
   });
 });
 
+describe('a comment is what begins as one in a file of its kind', () => {
+  const says = 'gbo-guard: allow demo/bad -- why';
+  it.each<[path: string, line: string, comment: boolean]>([
+    ['etc/default/ufw', `# ${says}`, true],
+    ['conf/Caddyfile', `log # ${says}`, true],
+    ['a.sh', `echo "# ${says}"`, false],
+    ['a.sh', `; ${says}`, false],
+    ['a.sh', `' ${says}`, false],
+    ['a.yml', `say: 'gbo-guard: allow RULE'`, false],
+    ['a.service', `; ${says}`, true],
+    ['jail.local', `# ${says}`, true],
+    ['db.zone', `; ${says}`, true],
+    ['db.zone', `# ${says}`, false],
+    ['a.bas', `' ${says}`, true],
+    ['a.BAS', `REM ${says}`, true],
+    ['a.bas', `# ${says}`, false],
+    ['a.json', `{} // ${says}`, true],
+    ['a.json', `"# ${says}"`, false],
+    ['README.md', `# ${says}`, false],
+    ['README.md', `\`# gbo-guard: allow RULE -- why\``, false],
+    ['README.md', `<!-- ${says} -->`, true],
+    ['a.json.gbo-guard', says, true],
+  ])('%s: %s', (path, line, comment) => {
+    const { found, bad } = suppressionsIn(treeOf({ [path]: line }).file(path) as SourceFile);
+    expect([found.map(({ reason }) => reason), bad]).toEqual([comment ? ['why'] : [], []]);
+  });
+});
+
 describe('a policy that is not sound judges nothing and names what is wrong', () => {
   it.each([
     ['an unknown key', 'rule: {}', /Unrecognized key/],
@@ -371,7 +447,7 @@ it('a rule of ours that fails has told nothing, and is not green', () => {
   }));
   const tree = treeOf({ 'conf/a': 'x' });
   const policy = readPolicy(undefined, 'policy', [broken]);
-  const none = { tools: new Map(), baseTools: new Map(), suppressions: [], badSuppressions: [], baseline: new Map() };
+  const none = { tools: new Map(), baseTools: new Map(), suppressions: [], badSuppressions: [], baseline: [] };
   const { rules, findings } = judge({ families: [broken], policy, head: tree, today: '2026-11-24', ...none });
   expect(rules[0]?.status).toBe('unknown');
   expect(findings[0]?.message).toMatch(/The rule demo\/bad failed \(oh\); please report it\./);

@@ -27,7 +27,7 @@ function judged(family: Family, head: Files, base?: Files, options: object = {})
     changed: base && new Set(paths.filter((path) => text(head[path]) !== text(base[path]))),
     suppressions: [],
     badSuppressions: [],
-    baseline: new Map(),
+    baseline: [],
     today: '2026-11-24',
   });
   return { findings, status: new Map(rules.map(({ id, status }) => [id, status])) };
@@ -217,6 +217,15 @@ describe('a file that is too large to be fetched is not green', () => {
     const only = { ...family, rules: [...family.rules.filter((each) => each !== one), one] };
     expect(judged(only, large, undefined, sample.options).status.get(one.id)).toBe('unknown');
     expect(judged(only, large, {}, sample.options).status.get(one.id)).toBe('unknown');
+  });
+});
+
+describe('a unit that is none of its services', () => {
+  it.each(['unit/botserver-url', 'unit/ports', 'unit/install'])('is nothing that %s could pass', (id) => {
+    const units = families.filter(({ name }) => name === 'unit')[0] as Family;
+    expect(judged(units, { 'forgejo.service': '[Service]\nExecStart=/usr/bin/forgejo\n' }).status.get(id)).toBe(
+      'nothing-matched',
+    );
   });
 });
 
