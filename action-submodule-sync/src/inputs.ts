@@ -1,4 +1,4 @@
-import { count, duration, word, yesOrNo } from '@gbo/shared/fields';
+import { count, duration, durationUpTo, word, yesOrNo } from '@gbo/shared/fields';
 import { defineInputs } from '@gbo/shared/inputs';
 import { z } from 'zod';
 import { basicLogin, isBranchName, meaningfulLines, type Remote, remotesFrom } from './remote-input.js';
@@ -87,17 +87,13 @@ const schema = z.object({
     description:
       'For mode submodule: its path in the root. Default: the one whose address ends in the name of this repository.',
   }),
-  include: lines
-    .optional()
-    .meta({
-      description: 'Globs of submodule paths to check, a line each; one that fits nothing is an error. Default: all.',
-    }),
-  exclude: lines
-    .optional()
-    .meta({
-      description:
-        'Globs of submodule paths to leave out, a line each; `.` leaves out the root itself, one that fits nothing is an error.',
-    }),
+  include: lines.optional().meta({
+    description: 'Globs of submodule paths to check, a line each; one that fits nothing is an error. Default: all.',
+  }),
+  exclude: lines.optional().meta({
+    description:
+      'Globs of submodule paths to leave out, a line each; `.` leaves out the root itself, one that fits nothing is an error.',
+  }),
   'expected-branches': lines.optional().meta({
     description: 'Other branches for some submodules, a line each: `path = branch`. Wins over `branch` in .gitmodules.',
   }),
@@ -121,8 +117,8 @@ const schema = z.object({
       'What a question without an answer (no access, unreachable) does to the run. An address that may not be asked and a .gitmodules that cannot be read fail it in any case.',
     default: 'fail',
   }),
-  'behind-for': duration.meta({
-    description: 'For mode schedule: how long the branch of a submodule may be ahead of its pin.',
+  'behind-for': durationUpTo(365).meta({
+    description: 'For mode schedule: how long the branch of a submodule may be ahead of its pin, such as 12h or 3d.',
     default: '24h',
   }),
   'allow-hosts': hosts.optional().meta({

@@ -1,3 +1,4 @@
+import type { Event } from '@gbo/shared/event';
 import type PQueue from 'p-queue';
 import { excludedOf } from './choose.js';
 import type { Facts, Row } from './facts.js';
@@ -20,7 +21,13 @@ export interface Nested {
 }
 
 /** The pins of the submodules' own submodules, read from the first remote that answers, without a clone. */
-export async function nestedRows(inputs: Inputs, parents: Target[], shop: Workshop, queue: PQueue): Promise<Nested> {
+export async function nestedRows(
+  inputs: Inputs,
+  event: Event,
+  parents: Target[],
+  shop: Workshop,
+  queue: PQueue,
+): Promise<Nested> {
   const rows: Row[] = [];
   const orphans: Nested['orphans'] = [];
   const unknowns: Nested['unknowns'] = [];
@@ -28,7 +35,7 @@ export async function nestedRows(inputs: Inputs, parents: Target[], shop: Worksh
   let level = parents;
   let asked = parents.length;
   for (let depth = 1; level.length > 0; depth++) {
-    const found = await Promise.all(level.map((parent) => queue.add(() => childrenOf(inputs, parent, shop))));
+    const found = await Promise.all(level.map((parent) => queue.add(() => childrenOf(inputs, event, parent, shop))));
     // Two pins of one submodule mostly hold the same ones: each is asked about once, the newest entry counts.
     const once = <T extends Pin>(pins: T[]) => [
       ...new Map(pins.map((pin) => [`${pin.path}\0${pin.sha}`, pin])).values(),
@@ -57,6 +64,7 @@ export async function nestedRows(inputs: Inputs, parents: Target[], shop: Worksh
 
 async function childrenOf(
   inputs: Inputs,
+  { kind }: Event,
   parent: Target,
   shop: Workshop,
 ): Promise<Pick<Nested, 'orphans' | 'seen'> & { targets: Target[]; unknown?: Nested['unknowns'][number] }> {
@@ -78,8 +86,11 @@ async function childrenOf(
   const targets = pins.flatMap(({ entry, ...pin }): Target[] => {
     if (!entry?.url) return [];
     const expected = inputs.expectedBranches.get(pin.path);
-    const places = parent.places.flatMap(({ remote, url }) => {
-      const branch = expected ?? inputs.remotes.find(({ name }) => name === remote)?.branch ?? inputs.branch;
+    // A pull request chooses the commit that this stands in, and so what it says.
+    const written = kind === 'pull_request' ? undefined : entry.branch;
+    const places = parent.places.flatMap(({ remote, branch: ofParent, url }) => {
+      const named = written === '.' ? ofParent : written || undefined;
+      const branch = expected ?? named ?? inputs.remotes.find(({ name }) => name === remote)?.branch ?? inputs.branch;
       return url ? [placeOf(inputs, remote, branch, url, entry.url)] : [];
     });
     return [{ ...pin, places }];

@@ -5,6 +5,7 @@ import {
   mergeCommands,
   pinCommands,
   pushCommand,
+  pushTagCommand,
   type RootSides,
   removeEntryCommands,
   removeGitlinkCommands,
@@ -181,6 +182,7 @@ function rowFindings(inputs: Inputs, row: Row, root: RootSides, foreign: boolean
           },
         ];
       case 'BRANCH-MISSING':
+        if (row.probes.some(({ tag }) => tag)) return [tagFinding(row, probe)];
         return [{ ...common, what: `${remote} has no branch ${branch}.`, mend, hint }];
       case 'MISSING':
         return [
@@ -241,6 +243,19 @@ function rowFindings(inputs: Inputs, row: Row, root: RootSides, foreign: boolean
         ];
     }
   });
+}
+
+/** Where what is expected is a tag: a branch of that name would only be mistaken for it. */
+function tagFinding(row: Row, { remote, branch, tag }: Probe): Finding {
+  const common = { state: 'BRANCH-MISSING' as const, path: row.path, remote, line: row.line };
+  if (!tag)
+    return { ...common, what: `${remote} has no tag ${branch}.`, mend: [pushTagCommand(row.path, remote, branch)] };
+  return {
+    ...common,
+    what: `${subject(row)} is not in the tag ${branch} of ${remote}, and there is no branch of that name.`,
+    mend: [],
+    hint: 'A tag does not move: pin a commit that it leads to, or expect another tag or a branch.',
+  };
 }
 
 /** Whether a push of the commit would be refused, or might be. */
@@ -424,7 +439,7 @@ function rootPinFindings(
 }
 
 function pushesOf(inputs: Inputs, row: Row): Push[] {
-  const from = row.probes.find((probe) => probe.onBranch === 'yes' && !probe.trouble);
+  const from = row.probes.find((probe) => probe.onBranch === 'yes' && probe.tip && !probe.trouble);
   if (!from) return [];
   return row.probes.flatMap((probe) => {
     const wanted = inputs.push.includes(probe.remote) && stateOf(probe, row) === 'LAGGING';

@@ -175,6 +175,14 @@ async function searchAll(question: Question, scratch: Scratch, found: Probe, twi
     return;
   }
   found.elsewhere = await branchesWith(question, fetched);
+  if (found.branchMissing && (await hasTag(question, fetched))) {
+    // `branch` may name a tag, which holds what it leads to like a branch.
+    found.tag = true;
+    if (found.elsewhere.includes(`tags/${question.branch}`)) {
+      Object.assign(found, { exists: 'yes', onBranch: 'yes', elsewhere: [] });
+      return;
+    }
+  }
   if (found.elsewhere.length > 0) found.exists = 'yes';
   // An old server hands out nothing but what a ref leads to, and no ref leads to it.
   else if (found.exists === 'unknown') found.exists = 'no';
@@ -288,6 +296,11 @@ async function branchesWith({ remote, sha }: Question, scratch: Scratch): Promis
   } catch {
     return []; // git does not know the commit: then no ref leads to it
   }
+}
+
+async function hasTag({ remote, branch }: Question, scratch: Scratch): Promise<boolean> {
+  const name = `${refsOf(remote)}tags/${branch}`;
+  return (await scratch.git('for-each-ref', '--format=%(refname)', name)).split('\n').includes(name);
 }
 
 /** Of branches of this remote those that hold the commit, where another remote has brought the history of all of them. */

@@ -6,6 +6,8 @@ export interface Probe {
   /** Absent: the branch is not there. */
   tip?: string;
   branchMissing: boolean;
+  /** There is no such branch, but a tag of that name. */
+  tag?: boolean;
   /** All branches, as the first question found them. */
   heads?: Head[];
   /** Whether the commit is an ancestor of the branch, or its tip. */

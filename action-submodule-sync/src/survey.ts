@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { ExpectedError } from '@gbo/shared/errors';
 import type { Event } from '@gbo/shared/event';
 import PQueue from 'p-queue';
-import { choosePins, readableTree, refuseUnmatched, wantedOf } from './choose.js';
+import { type ChosenPin, choosePins, readableTree, refuseUnmatched, wantedOf } from './choose.js';
 import type { Facts, Row } from './facts.js';
 import { GitFailed, type LocalGit } from './git.js';
 import { words } from './git-trouble.js';
@@ -22,6 +22,7 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
   if (event.kind === 'pull_request' && (!policy || policy.unreadable)) {
     notes.push('.gitmodules of the base could not be read: no `branch` in it counts, only the inputs.');
   }
+  notes.push(...oddEntries(chosen));
   const strays = (await newStrays(event, git, tree)).filter(({ name, path = name }) => wantedOf(inputs)({ path }));
   for (const [what, count] of [
     ['The root pins', chosen.length],
@@ -58,7 +59,7 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
   }
   const below =
     inputs.nested && !tree.unreadable
-      ? await nestedRows(inputs, targets, shop, queue)
+      ? await nestedRows(inputs, event, targets, shop, queue)
       : { rows: [], orphans: [], unknowns: [], seen: [] };
   if (inputs.nested && leftOut.length === 0 && targets.length >= tree.pins.length && below.unknowns.length === 0) {
     refuseUnmatched(inputs, [...seen, ...below.seen]);
@@ -130,6 +131,17 @@ async function newStrays({ kind, before }: Event, git: LocalGit, tree: Tree): Pr
 function straysOf({ pins, entries }: Tree): Entry[] {
   const pinned = new Set(pins.map(({ path }) => path));
   return entries.filter(({ path }) => path === undefined || !pinned.has(path));
+}
+
+/** What git does with an entry, and few expect. */
+function oddEntries(chosen: ChosenPin[]): string[] {
+  const entries = new Map(chosen.flatMap(({ entry }) => (entry ? [[entry.name, entry] as const] : [])));
+  return [...entries.values()].flatMap(({ name, updateNone, severalUrls }) => [
+    ...(updateNone
+      ? [`${name} has \`update = none\`: git submodule update leaves it out; it was asked about all the same.`]
+      : []),
+    ...(severalUrls ? [`${name} has several urls in .gitmodules; the last one was asked about, as git does.`] : []),
+  ]);
 }
 
 /** What was reviewed already: of the base, or of where the pull request left it. */

@@ -361,6 +361,41 @@ describe('which submodules, and which branch', () => {
     expect(told(without)).toEqual(['lib origin: BRANCH-MISSING', 'lib alm: BRANCH-MISSING']);
   });
 
+  it('a tag may be expected like a branch, and is pushed as a tag', async () => {
+    const first = await head('vendor/a');
+    await world.git('vendor/a', 'tag', 'v1.2');
+    await world.push('vendor/a', 'alm', 'refs/tags/v1.2');
+    const inputs = { include: 'vendor/a', exclude: '.', 'expected-branches': 'vendor/a = v1.2' };
+    const red = await world.check(inputs);
+    expect(told(red), red.log).toEqual(['vendor/a origin: BRANCH-MISSING']);
+    expect(red.outputs.commands).toBe('git -C vendor/a push origin refs/tags/v1.2');
+    expect((await world.mend(red.outputs.commands ?? '')).code).toBe(0);
+    expect(told(await world.check(inputs))).toEqual([]);
+    // The tag does not lead to what came after it.
+    await world.commit('vendor/a');
+    await everywhere('vendor/a');
+    await world.pin('vendor/a');
+    const beyond = await world.check(inputs);
+    expect([told(beyond), beyond.outputs.commands], beyond.log).toEqual([
+      ['vendor/a origin: BRANCH-MISSING', 'vendor/a alm: BRANCH-MISSING'],
+      '',
+    ]);
+    await world.git('vendor/a', 'reset', '--quiet', '--hard', first);
+    await world.git('.', 'reset', '--quiet', '--hard', 'HEAD^');
+  });
+
+  it('what git does with an entry and few expect is noted', async () => {
+    await world.git('.', 'config', '-f', '.gitmodules', 'submodule.lib.update', 'none');
+    await world.git('.', 'config', '-f', '.gitmodules', '--add', 'submodule..hidden.url', '../.hidden.git/');
+    await world.git('.', 'commit', '--quiet', '-am', 'Odd');
+    const { report, log } = await world.check({ exclude: '.' });
+    expect(report?.notes.sort(), log).toEqual([
+      expect.stringMatching(/^\.hidden has several urls/),
+      expect.stringMatching(/^lib has `update = none`/),
+    ]);
+    await world.git('.', 'reset', '--quiet', '--hard', 'HEAD^');
+  });
+
   it('each remote may have a branch of its own, for the root as well, and the commands push to it', async () => {
     await world.push('.', 'alm', 'HEAD:refs/heads/company');
     await world.push('.hidden', 'alm', 'HEAD:refs/heads/company');

@@ -345,6 +345,19 @@ describe('the plan', () => {
     expect(findings.map(({ state: is }) => is)).toEqual(expected ? [expected] : []);
   });
 
+  it.each([
+    ['3d', 71, []],
+    ['3d', 72, ['PIN-BEHIND']],
+    ['72h', 71, []],
+    ['1 day', 24, ['PIN-BEHIND']],
+  ])('by the clock, with behind-for %s, after %s h', (behindFor, hours, expected) => {
+    const facts = factsOf([rowOf('x', [probeOf({ remote: 'alm', tip: TIP })])], {
+      rootPins: [{ remote: 'alm', path: 'x', pin: SHA, behind: 3, oldest: factsOf([]).now - hours * 3_600_000 }],
+    });
+    const { findings } = makePlan(inputsOf({ mode: 'schedule', 'behind-for': behindFor }), facts);
+    expect(findings.map(({ state: is }) => is)).toEqual(expected);
+  });
+
   it('by the clock: no answer is not all well', () => {
     const facts = factsOf([], { rootPins: [{ remote: 'alm', path: 'x', trouble }] });
     expect(makePlan(inputsOf({ mode: 'schedule' }), facts).findings).toMatchObject([{ state: 'COULD-NOT-CHECK' }]);
