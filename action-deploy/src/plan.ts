@@ -1,20 +1,21 @@
 import { posix } from 'node:path';
 import { activationOf, inverse } from './activation.js';
-import type { Facts, FileFacts, HostFacts, LocalArtifact } from './facts.js';
+import type { Facts, FileFacts, HostFacts, LocalArtifact, LostHost, UnitFacts } from './facts.js';
 import type { Inputs } from './inputs.js';
 import * as layout from './layout.js';
 import { type RecordEntry, releasesOf } from './record.js';
-import { refusals } from './refusals.js';
+import { refusals, reloadRefusals } from './refusals.js';
 import { chooseRelease } from './rollback.js';
 import { slowestStartMs } from './start-limit.js';
 import type { Activation, Move, Proof, Soak, Step } from './steps.js';
 import { undoScript } from './undo-script.js';
 import { waves } from './waves.js';
+import { hasProcess, whatRuns } from './what-runs.js';
 
 export interface HostPlan {
   host: string;
-  /** change: `steps` lead there. unchanged: nothing to do. refused: nothing may be done, see `refusals`. */
-  verdict: 'change' | 'unchanged' | 'refused';
+  /** change: `steps` lead there. unchanged: nothing to do. refused: nothing may be done. failed: not reached. See `refusals`. */
+  verdict: 'change' | 'unchanged' | 'refused' | 'failed';
   refusals: string[];
   notes: string[];
   /** What will run, and what runs now (absent on a first deploy). */
@@ -50,7 +51,10 @@ export interface Plan {
 
 /** Every decision of a deploy or rollback, with its reason. Pure. */
 export function makePlan(inputs: Inputs, facts: Facts): Plan {
-  const hosts = facts.hosts.map((host) => planHost(inputs, facts, host));
+  const hosts = [
+    ...facts.hosts.map((host) => planHost(inputs, facts, host)),
+    ...facts.lost.map((host) => lostHost(inputs, host)),
+  ];
   const changing = hosts.filter(({ verdict }) => verdict === 'change').map(({ host }) => host);
   return {
     mode: inputs.mode,
@@ -60,6 +64,12 @@ export function makePlan(inputs: Inputs, facts: Facts): Plan {
     maxFailed: inputs.maxFailed,
     sha256: Object.fromEntries(facts.artifacts.map(({ path, sha256 }) => [path, sha256])),
   };
+}
+
+function lostHost({ stateDir }: Inputs, { host, reason }: LostHost): HostPlan {
+  const back = { files: [], proofs: [], soak: { units: [], health: [], soakMs: 0 } };
+  const nothing = { release: '', attempt: '', stateDir, steps: [], undo: '', back };
+  return { host, verdict: 'failed', refusals: [reason], notes: [], ...nothing };
 }
 
 /** What one artifact becomes on one host. */
@@ -110,7 +120,14 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
     back: backOf(inputs, parts, host),
   };
   const against = [...(rollback?.refusals ?? []), ...refusals(inputs, artifacts, host)];
-  if (against.length > 0) return { ...base, verdict: 'refused', refusals: against, notes: [], steps: [] };
+  const refused = (against: string[]): HostPlan => ({
+    ...base,
+    verdict: 'refused',
+    refusals: against,
+    notes: [],
+    steps: [],
+  });
+  if (against.length > 0) return refused(against);
   const stale = parts.flatMap(({ artifact }) => staleUnits(artifact, host));
   const notes = notesOn(
     parts,
@@ -122,6 +139,8 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
     return { ...base, release: previous ?? '', verdict: 'unchanged', refusals: [], notes, steps: [] };
   }
   const activation = activationOf(parts, stale, host);
+  const unreloaded = activation.daemonReload ? reloadRefusals(inputs, host) : [];
+  if (unreloaded.length > 0) return refused(unreloaded);
   const undo = undoOf(inputs, parts, activation, { attempt, release, previous, host });
   const steps = stepsOf(inputs, facts, host, parts, activation, {
     ...base,
@@ -144,10 +163,14 @@ function isChanged(artifact: LocalArtifact, file: FileFacts): boolean {
 function staleUnits({ type, path, units, activate }: LocalArtifact, host: HostFacts): string[] {
   if (activate.how === 'none') return [];
   return host.units
-    .filter(({ name }) => units.includes(name) && name.endsWith('.service'))
-    .filter((unit) => unit.type !== 'oneshot')
-    .filter((unit) => unit.activeState !== 'active' || (type === 'binary' && !unit.runs.includes(path)))
+    .filter((unit) => units.includes(unit.name) && hasProcess(unit))
+    .filter((unit) => unit.activeState !== 'active' || (type === 'binary' && isOther(unit, path)))
     .map(({ name }) => name);
+}
+
+/** What could not be told is no reason to restart: such a host was refused. */
+function isOther(unit: UnitFacts, path: string): boolean {
+  return ['other', 'nothing'].includes(whatRuns(unit, path));
 }
 
 function notesOn(parts: Part[], host: HostFacts, bad: string[], contentId: string): string[] {

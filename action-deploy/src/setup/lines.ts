@@ -65,7 +65,12 @@ told() { echo "$1" >&2; }
 ${sudoers.length > 0 ? `command -v visudo >/dev/null || { echo 'There is no sudo here; install it. Nothing was changed.' >&2; exit 1; }\n` : ''}${
   user === 'root'
     ? ''
-    : `# '*' for a password: none fits, and yet sshd without PAM does not take the account for a locked one.
+    : `# Whoever owns the folder may have a unit that creates files in it.
+owner=${user}; [ ! -d ${q(folder)} ] || owner=$(stat -Lc %U ${q(folder)})
+case $owner in root|${user}) ;; *)
+  echo "${folder} belongs to $owner, and was left so: run setup with --user $owner, with another --folder, or, when nothing of $owner creates files there, run this again after: chown ${user} ${folder}. Nothing was changed." >&2; exit 1;;
+esac
+# '*' for a password: none fits, and yet sshd without PAM does not take the account for a locked one.
 if ! id ${user} >/dev/null 2>&1; then useradd --create-home --shell /bin/sh ${user}; usermod -p '*' ${user}; told 'made the user ${user}'; fi
 # So that a failed deploy can show the journal of the unit.
 if getent group systemd-journal >/dev/null && ! id -nG ${user} | grep -qw systemd-journal; then
@@ -74,8 +79,12 @@ fi
 `
 }# The folder alone: a release is put there by rename, and what lies there now keeps its owner.
 if [ ! -d ${q(folder)} ]; then mkdir -p ${q(folder)}; told ${q(`made ${folder}`)}; fi
-if [ "$(stat -c %U ${q(folder)})" != ${user} ]; then chown ${user} ${q(folder)}; told ${q(`gave ${folder} to ${user}`)}; fi
-home=$(getent passwd ${user} | cut -d: -f6)
+${
+  user === 'root'
+    ? ''
+    : `if [ "$(stat -Lc %U ${q(folder)})" != ${user} ]; then chown ${user} ${q(folder)}; told ${q(`gave ${folder} to ${user}`)}; fi
+`
+}home=$(getent passwd ${user} | cut -d: -f6)
 keys=$home/.ssh/authorized_keys
 wanted=${q(key)}
 if ! grep -qxF -- "$wanted" "$keys" 2>/dev/null; then
