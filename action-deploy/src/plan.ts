@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { activationOf, inverse } from './activation.js';
+import { activationOf, inverse, stoodAs } from './activation.js';
 import type { Facts, FileFacts, HostFacts, LocalArtifact } from './facts.js';
 import type { Inputs } from './inputs.js';
 import * as layout from './layout.js';
@@ -7,7 +7,7 @@ import { type RecordEntry, releasesOf } from './record.js';
 import { refusals } from './refusals.js';
 import { chooseRelease } from './rollback.js';
 import { slowestStartMs } from './start-limit.js';
-import type { Activation, Move, Proof, Soak, Step } from './steps.js';
+import type { Activation, Move, Proof, Soak, Step, Surplus } from './steps.js';
 import { undoScript } from './undo-script.js';
 import { waves } from './waves.js';
 
@@ -23,6 +23,8 @@ export interface HostPlan {
   /** Names this attempt on the target; for a deploy the same as `release`. */
   attempt: string;
   stateDir: string;
+  /** sha256 by path of what is to run; empty where a rollback found nothing to go back to. */
+  wanted: Record<string, string>;
   steps: Step[];
   /** Text of the undo script, armed before the switch. */
   undo: string;
@@ -35,6 +37,11 @@ export interface Back {
   files: { path: string; sha256?: string; brought: string }[];
   proofs: Proof[];
   soak: Soak;
+  /** Units that the undo restarts: how often systemd restarted them counts from there. */
+  restarted: string[];
+  /** Units that were not up before: stopped by the undo, or started again without a promise. */
+  stopped: string[];
+  started: string[];
 }
 
 export interface Plan {
@@ -44,7 +51,7 @@ export interface Plan {
   waves: string[][];
   onFailure: Inputs['onFailure'];
   maxFailed: number;
-  /** One record of sha256 by path, for the report. */
+  /** sha256 by path, of the first host: a rollback may lead each to a release of its own. */
   sha256: Record<string, string>;
 }
 
@@ -58,7 +65,7 @@ export function makePlan(inputs: Inputs, facts: Facts): Plan {
     waves: waves(changing, inputs.canary, inputs.batch),
     onFailure: inputs.onFailure,
     maxFailed: inputs.maxFailed,
-    sha256: Object.fromEntries(facts.artifacts.map(({ path, sha256 }) => [path, sha256])),
+    sha256: hosts[0]?.wanted ?? {},
   };
 }
 
@@ -100,18 +107,20 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
       copy: artifact.type !== 'binary',
     };
   });
+  const stale = parts.flatMap(({ artifact }) => staleUnits(artifact, host));
+  const activation = activationOf(parts, stale, host);
   const base = {
     host: host.host,
     release,
     previous,
     attempt,
     stateDir: inputs.stateDir,
+    wanted: Object.fromEntries(artifacts.flatMap(({ path, sha256 }) => (sha256 ? [[path, sha256]] : []))),
     undo: '',
-    back: backOf(inputs, parts, host),
+    back: backOf(inputs, parts, inverse(activation, host), host),
   };
   const against = [...(rollback?.refusals ?? []), ...refusals(inputs, artifacts, host)];
   if (against.length > 0) return { ...base, verdict: 'refused', refusals: against, notes: [], steps: [] };
-  const stale = parts.flatMap(({ artifact }) => staleUnits(artifact, host));
   const notes = notesOn(
     parts,
     host,
@@ -121,7 +130,6 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
   if (parts.every(({ changed }) => !changed) && stale.length === 0 && host.pending.length === 0) {
     return { ...base, release: previous ?? '', verdict: 'unchanged', refusals: [], notes, steps: [] };
   }
-  const activation = activationOf(parts, stale, host);
   const undo = undoOf(inputs, parts, activation, { attempt, release, previous, host });
   const steps = stepsOf(inputs, facts, host, parts, activation, {
     ...base,
@@ -174,8 +182,8 @@ function notesOn(parts: Part[], host: HostFacts, bad: string[], contentId: strin
 /** A short watch is enough for what ran before: it is the old release, back in its place. */
 const BACK_SOAK_MS = 1000;
 
-function backOf(inputs: Inputs, parts: Part[], host: HostFacts): Back {
-  const ran = (unit: string) => host.units.find(({ name }) => name === unit)?.activeState === 'active';
+function backOf(inputs: Inputs, parts: Part[], undo: Activation, host: HostFacts): Back {
+  const ran = (unit: string) => stoodAs(unit, host) === 'up';
   const proofs = parts.flatMap(({ artifact, file }) =>
     provable(artifact)
       .filter(ran)
@@ -190,6 +198,9 @@ function backOf(inputs: Inputs, parts: Part[], host: HostFacts): Back {
     files: parts.map(({ artifact, file }) => ({ path: artifact.path, sha256: file.sha256, brought: artifact.sha256 })),
     proofs,
     soak: { units, health, soakMs: Math.min(inputs.soakMs, BACK_SOAK_MS) },
+    restarted: undo.restart,
+    stopped: undo.stop,
+    started: undo.start,
   };
 }
 
@@ -346,11 +357,13 @@ function stepsOf(
       },
     );
   }
+  const units = [...new Set(parts.flatMap(({ artifact }) => artifact.units))];
   guarded('activate', 'activate', activation.reasons.join(' ') || 'nothing has to be told', {
     kind: 'activate',
     stateDir,
     release: attempt,
     activation,
+    others: units.filter((unit) => !activation.restart.includes(unit)),
   });
   const proofs = parts.flatMap(({ artifact: { path, sha256 }, artifact }) =>
     provable(artifact).map((unit) => ({ unit, path, sha256 })),
@@ -362,7 +375,6 @@ function stepsOf(
       timeoutMs: 10_000,
     });
   }
-  const units = [...new Set(parts.flatMap(({ artifact }) => artifact.units))];
   const health = parts.flatMap(({ artifact }) => artifact.health);
   if (units.length + health.length > 0) {
     guarded('soak', 'watch it', 'active is not healthy: the same process must stay up and answer', {
@@ -378,12 +390,11 @@ function stepsOf(
   });
   const finish = (id: string, title: string, why: string, work: Step['work']) =>
     steps.push({ id, phase: 'finish', title, why, undo: 'none needed', work });
-  const remove = surplus(inputs, host, parts, [release, previous ?? '']);
   finish('prune', 'prune old releases', `${inputs.keep} are kept; never the current, the previous or a running one`, {
     kind: 'prune',
     stateDir,
     files: parts.map(({ artifact, kept }) => ({ path: artifact.path, kept, sha256: artifact.sha256 })),
-    remove,
+    surplus: { ...surplus(inputs, host, parts, [release, previous ?? '']), units },
   });
   finish('unlock', 'unlock the target', 'the next deploy may begin', { kind: 'unlock', stateDir });
   return steps;
@@ -537,13 +548,22 @@ function isoTime(id: string): string {
   return id.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/, '$1-$2-$3T$4:$5:$6Z');
 }
 
-/** Folders of kept releases beyond `keep`. Failed releases go first and use up no place; order is the record's, not mtime. */
-function surplus(inputs: Inputs, host: HostFacts, parts: Part[], never: string[]): string[] {
+/** Kept releases beyond `keep`, and the binaries of those that stay. Failed releases go first and use up no place; order is the record's, not mtime. */
+function surplus(inputs: Inputs, host: HostFacts, parts: Part[], never: string[]): Omit<Surplus, 'units'> {
   const { releases } = releasesOf(host.record);
   const good = releases.filter(({ bad, id }) => !bad && !never.includes(id)).map(({ id }) => id);
   const places = Math.max(0, inputs.keep - never.filter(Boolean).length);
   const stay = new Set([...never, ...(places > 0 ? good.slice(-places) : [])]);
-  return parts.flatMap(({ artifact, file }) =>
-    file.kept.filter((id) => !stay.has(id)).map((id) => layout.kept(artifact.path, id)),
-  );
+  const gone = new Set(parts.flatMap(({ file }) => file.kept.filter((id) => !stay.has(id))));
+  const binaries = parts.filter(({ artifact }) => artifact.type === 'binary').map(({ artifact }) => artifact.path);
+  return {
+    // Ids begin with their time.
+    remove: [...gone]
+      .sort()
+      .reverse()
+      .map((id) =>
+        parts.flatMap(({ artifact, file }) => (file.kept.includes(id) ? [layout.kept(artifact.path, id)] : [])),
+      ),
+    stay: [...stay].filter(Boolean).flatMap((id) => binaries.map((path) => layout.kept(path, id))),
+  };
 }
