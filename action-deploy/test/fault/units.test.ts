@@ -112,7 +112,7 @@ describe('how a unit stood before a deploy', () => {
 
     it('one that waited for its next try after a crash is started again, as it was', async () => {
       await exec(
-        'mkdir -p /run/systemd/system/system.service.d; printf "[Service]\\nRestartSec=3s\\n" > /run/systemd/system/system.service.d/slow.conf; systemctl daemon-reload',
+        'mkdir -p /run/systemd/system/system.service.d; printf "[Service]\\nRestartSec=30s\\n" > /run/systemd/system/system.service.d/slow.conf; systemctl daemon-reload',
       );
       const crashing = [await binary(botserver, 'crash'), ...old.slice(1)];
       const left = await run({ ...inputsOf(...crashing), 'on-failure': 'none' });
