@@ -1,9 +1,9 @@
-import { statfsSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExpectedError, messageOf } from '@gbo/shared/errors';
-import { blocks, statOf } from './disk-usage.js';
-import type { Facts, Item, Place } from './facts.js';
+import { blocks, spaceOf, statOf } from './disk-usage.js';
+import type { Disk, Facts, Item, Place } from './facts.js';
 import { hold } from './file-locks.js';
 import { type Guard, guardOf, type Verdict } from './guards.js';
 import { isBelow, mountsBelow, readMounts } from './mounts.js';
@@ -47,11 +47,14 @@ export async function apply(plan: Plan, facts: Facts, options: ApplyOptions): Pr
     outcome.places.push(await new Worker(place, victims, facts, run, options, outcome).work());
   }
   if (options.signal.aborted) outcome.cancelled = messageOf(options.signal.reason);
-  outcome.disks = facts.disks.map((disk) => {
-    const { bavail, bsize } = statfsSync(disk.path);
-    return { ...disk, free: bavail * bsize };
-  });
+  // Of a folder that a job took away meanwhile, its parent lies on the same disk, or its figure stays the old one.
+  outcome.disks = facts.disks.map((disk) => ({ ...disk, free: freeNow(disk) }));
   return outcome;
+}
+
+function freeNow({ path, device, free }: Disk): number {
+  const there = [path, dirname(path)].find((each) => statOf(each)?.dev === device);
+  return (there ? spaceOf(there) : undefined)?.free ?? free;
 }
 
 class Worker {

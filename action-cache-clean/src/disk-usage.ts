@@ -9,6 +9,7 @@ import {
   readFileSync,
   readSync,
   type Stats,
+  statfsSync,
 } from 'node:fs';
 
 export interface Usage {
@@ -67,6 +68,16 @@ export function blocks(stats: Stats): number {
 export function statOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytes of the disk that a path lies on, for those who are not root; undefined when the path is gone. */
+export function spaceOf(path: string): { free: number; total: number } | undefined {
+  try {
+    const { bavail, blocks, bsize } = statfsSync(path);
+    return { free: bavail * bsize, total: blocks * bsize };
   } catch {
     return undefined;
   }

@@ -43,6 +43,12 @@ export interface Inputs {
 
 const HOUR_MS = 60 * 60 * 1000;
 
+/** Where max-age says nothing else. */
+const usualAges = { all: 30 * 24 * HOUR_MS, runner: 24 * HOUR_MS };
+
+/** `none`: as old as it likes. */
+const age = (text: string) => (text === 'none' ? Number.POSITIVE_INFINITY : parseAge(text));
+
 /** `30d`, or `registry = 10GB, target = 40GB, all = 80GB`, by commas or lines. */
 const limits = (parse: (text: string) => number) =>
   read((text): Limits => {
@@ -59,9 +65,11 @@ const limits = (parse: (text: string) => number) =>
     return found;
   });
 
-const folder = z.string().refine((text) => text === 'none' || /^(~?\/.*|~)$/.test(text), {
-  error: (issue) => `${JSON.stringify(issue.input)} is not an absolute path`,
-});
+const absolute = (also: string[]) =>
+  z.string().refine((text) => also.includes(text) || /^(~?\/.*|~)$/.test(text), {
+    error: (issue) => `${JSON.stringify(issue.input)} is not an absolute path`,
+  });
+const folder = absolute(['none']);
 
 const schema = z.object({
   'dry-run': yesOrNo.meta({ description: 'Say what would go and why; remove nothing.', default: 'false' }),
@@ -84,8 +92,9 @@ const schema = z.object({
     description:
       'Bytes that may lie there: one size for all together, or by category, by commas or lines: `registry = 10GB, git = 5GB, target = 40GB, sccache = 20GB, runner = 5GB, all = 60GB`. Default: no limit.',
   }),
-  'max-age': limits(parseAge).meta({
-    description: 'What was not used for this long goes; spelt like `max-size`.',
+  'max-age': limits(age).meta({
+    description:
+      'What was not used for this long goes; spelt like `max-size`. What is not named keeps its default; `none` alone sets no age at all, `registry = none` none for that.',
     default: '30d, runner = 1d',
   }),
   'free-disk': read(parseAmount).optional().meta({
@@ -110,7 +119,7 @@ const schema = z.object({
       'installed: what was built by a toolchain that is no longer installed goes first, whatever its age. any: toolchains are not looked at.',
     default: 'installed',
   }),
-  'state-dir': folder.optional().meta({
+  'state-dir': absolute([]).optional().meta({
     description: 'Where the trend and the remembered lock files are kept. Default: `~/.cache/gbo-cache-clean`.',
   }),
   wait: duration.meta({
@@ -126,7 +135,8 @@ export const inputs = defineInputs(schema, (values, problem): Inputs => {
   if (!untilIsMore(values['free-disk'], values['free-disk-until']))
     problem('input free-disk-until is less than free-disk');
   for (const [name, age] of Object.entries(values['max-age'])) {
-    if (age < values['min-age']) problem(`input max-age: ${name} is shorter than min-age`);
+    const usual = age === usualAges[name as 'all'];
+    if (age < values['min-age'] && !usual) problem(`input max-age: ${name} is shorter than min-age`);
   }
   return {
     dryRun: values['dry-run'],
@@ -135,7 +145,7 @@ export const inputs = defineInputs(schema, (values, problem): Inputs => {
     sccacheDir: values['sccache-dir'],
     runnerDir: values['runner-dir'],
     maxSize: values['max-size'] ?? {},
-    maxAge: values['max-age'],
+    maxAge: agesFrom(values['max-age']),
     freeDisk: values['free-disk'],
     freeDiskUntil: values['free-disk-until'] ?? values['free-disk'],
     minAgeMs: values['min-age'],
@@ -147,6 +157,13 @@ export const inputs = defineInputs(schema, (values, problem): Inputs => {
     zfs: zfsFrom(values, problem),
   };
 });
+
+/** What is given takes the place of that one default; one age for all is also the most for what has a shorter default. */
+function agesFrom(given: Limits): Limits {
+  const { all = usualAges.all } = given;
+  if (all === Number.POSITIVE_INFINITY && Object.keys(given).length === 1) return {};
+  return { ...usualAges, runner: Math.min(all, usualAges.runner), ...given };
+}
 
 function untilIsMore(below: Amount | undefined, until: Amount | undefined): boolean {
   if (!below || !until) return true;

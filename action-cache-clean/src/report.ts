@@ -12,7 +12,8 @@ export const outputs = {
   result: 'cleaned, nothing-to-do, dry-run, or busy (everything that was to go was in use).',
   freed: 'Bytes given back to the disk.',
   planned: 'Bytes that were to go.',
-  report: 'Everything as one JSON object: categories, victims, what stayed and why, disks, sccache, trend.',
+  report:
+    'Everything as one JSON object: `budgets` and `victims` of the plan; by `places` what went, what stayed and why; what was `skipped`; `warnings`, `notes`, `problems`; `swept` bytes of an earlier run; `disks`, `sccache`, `lockFiles`, `snapshots`, `trend`.',
 };
 
 /** Victims that are named one by one. */
@@ -28,7 +29,8 @@ export function report(
 ): Report {
   const planned = sum(plan.victims.map(({ item }) => item.bytes));
   const freed = outcome ? outcome.swept + sum(outcome.places.map(({ bytes }) => bytes)) : 0;
-  const result = resultOf(plan, outcome, freed);
+  const result = resultOf(plan, outcome, freed, sum((zfs?.rows ?? []).map(({ removed }) => removed)));
+  const trend = trendOf(facts, freed);
   const table = budgetTable(facts, plan, outcome);
   const top = [...plan.victims].sort((a, b) => b.item.bytes - a.item.bytes).slice(0, TOP);
   const victims = textTable(
@@ -51,36 +53,37 @@ export function report(
     ...(notes.length > 0 ? [{ title: 'Notes', lines: notes }] : []),
     {
       title: `Result: ${result}`,
-      lines: [...disks, ...sccacheLines(facts.sccache), ...trendLines(facts, freed), `${formatDuration(ms)}.`],
+      lines: [...disks, ...sccacheLines(facts.sccache), ...trendLines(trend), `${formatDuration(ms)}.`],
     },
   ];
   return {
     failed: outcome?.cancelled
       ? `${outcome.cancelled} What was moved out is deleted; the rest is as it was.`
-      : zfs?.failed && `${zfs.failed} The caches were cleaned all the same.`,
+      : zfs?.failed &&
+        `${zfs.failed} ${outcome ? 'The caches were cleaned all the same.' : 'It was a dry run: nothing was removed.'}`,
     outputs: {
       result,
       freed: String(freed),
       planned: String(planned),
-      report: JSON.stringify(data(facts, plan, outcome, zfs, { result, planned, freed, ms })),
+      report: JSON.stringify(data(facts, plan, outcome, zfs, { result, planned, freed, ms, trend })),
     },
     log: groups,
     summary: [
       `### cache-clean: ${result}`,
       markdownTable(table.head, table.rows),
       ...(zfs && zfs.rows.length > 0 ? [snapshotTable(zfs)] : []),
-      ...[...disks, ...sccacheLines(facts.sccache), ...trendLines(facts, freed), ...stayed, ...notes].map(
+      ...[...disks, ...sccacheLines(facts.sccache), ...trendLines(trend), ...stayed, ...notes].map(
         (line) => `- ${literal(line)}`,
       ),
     ].join('\n\n'),
   };
 }
 
-function resultOf(plan: Plan, outcome: Outcome | undefined, freed: number): string {
+function resultOf(plan: Plan, outcome: Outcome | undefined, freed: number, snapshots: number): string {
   if (!outcome) return 'dry-run';
-  if (plan.victims.length === 0 && outcome.swept === 0) return 'nothing-to-do';
   const moved = sum(outcome.places.map(({ moved }) => moved.length));
-  return moved === 0 && freed === 0 ? 'busy' : 'cleaned';
+  if (moved > 0 || freed > 0 || snapshots > 0) return 'cleaned';
+  return plan.victims.length === 0 ? 'nothing-to-do' : 'busy';
 }
 
 function budgetTable(facts: Facts, plan: Plan, outcome: Outcome | undefined): { head: string[]; rows: string[][] } {
@@ -155,15 +158,35 @@ function sccacheLines(stats: SccacheStats | undefined): string[] {
   return [plain(`${stats.version}: ${rate}.`)];
 }
 
-function trendLines({ earlier, items }: Facts, freed: number): string[] {
+interface Trend {
+  /** Bytes by which all together has grown since the last run; less than 0: shrunk. */
+  grown: number;
+  /** This one included. */
+  runs: number;
+  /** On which there was a run before this one. */
+  days: number;
+  /** Bytes, in all these runs. */
+  freed: number;
+}
+
+/** Undefined where there was no run before. */
+function trendOf({ earlier, items }: Facts, freed: number): Trend | undefined {
   const last = earlier.runs.at(-1);
-  if (!last) return [];
-  const total = sum(items.map(({ bytes }) => bytes));
+  if (!last) return undefined;
   const before = sum(Object.values(last.sizes)) - last.freed;
-  const days = new Set(earlier.runs.map(({ at }) => Math.floor(at / 86_400_000))).size;
-  const grown = total - before;
+  return {
+    grown: sum(items.map(({ bytes }) => bytes)) - before,
+    runs: earlier.runs.length + 1,
+    days: new Set(earlier.runs.map(({ at }) => Math.floor(at / 86_400_000))).size,
+    freed: sum(earlier.runs.map((run) => run.freed)) + freed,
+  };
+}
+
+function trendLines(trend: Trend | undefined): string[] {
+  if (!trend) return [];
+  const { grown, runs, days, freed } = trend;
   return [
-    `Since the last run: ${grown >= 0 ? 'grown' : 'shrunk'} by ${formatBytes(Math.abs(grown))}. Freed in ${earlier.runs.length + 1} runs on ${days} days: ${formatBytes(sum(earlier.runs.map((run) => run.freed)) + freed)}.`,
+    `Since the last run: ${grown >= 0 ? 'grown' : 'shrunk'} by ${formatBytes(Math.abs(grown))}. Freed in ${runs} runs on ${days} days: ${formatBytes(freed)}.`,
   ];
 }
 
@@ -172,10 +195,11 @@ function data(
   plan: Plan,
   outcome: Outcome | undefined,
   zfs: ZfsPart | undefined,
-  figures: { result: string; planned: number; freed: number; ms: number },
+  figures: { result: string; planned: number; freed: number; ms: number; trend?: Trend },
 ) {
   return {
     ...figures,
+    swept: outcome?.swept ?? 0,
     budgets: plan.budgets,
     victims: plan.victims.slice(0, 1000).map(({ item, reason }) => ({
       path: `${item.place.root}/${item.path}`,
@@ -199,7 +223,7 @@ function data(
     disks: { before: facts.disks, after: outcome?.disks },
     sccache: facts.sccache,
     lockFiles: facts.lockFiles,
-    snapshots: zfs?.rows,
+    snapshots: zfs,
   };
 }
 

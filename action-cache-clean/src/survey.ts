@@ -1,11 +1,10 @@
-import { statfsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { ExpectedError } from '@gbo/shared/errors';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { databaseTime, mutateLock, packageLock, readCargoDatabase } from './cargo-database.js';
 import { surveyCargoHome } from './cargo-home.js';
-import { foldersIn, namesIn, statOf } from './disk-usage.js';
-import type { Disk, Facts, Item, Place } from './facts.js';
+import { foldersIn, namesIn, spaceOf, statOf } from './disk-usage.js';
+import type { Disk, Facts, Item, Kind, Place } from './facts.js';
 import type { Inputs } from './inputs.js';
 import { KeepSet, readLockFile } from './lock-files.js';
 import { isBelow, type Mount, mountsBelow, readMounts, recordsAccess } from './mounts.js';
@@ -91,8 +90,9 @@ class Survey {
       );
     const caches = [home, sccache, runner].filter((path): path is string => path !== undefined);
     const targets = await this.#targets(caches);
-    const keep = await this.#keepSet(targets, runner);
-    if (home && looksLikeCargoHome(home)) await this.#cargoHome(home, keep);
+    const cargo = home && looksLikeCargoHome(home) ? home : undefined;
+    const keep = await this.#keepSet(targets, runner, cargo !== undefined);
+    if (cargo) await this.#cargoHome(cargo, keep);
     await this.#targetItems(targets);
     if (sccache) await this.#sccache(sccache, home);
     if (runner) this.#runner(runner);
@@ -113,7 +113,7 @@ class Survey {
   }
 
   async #targets(caches: string[]): Promise<string[]> {
-    const given = this.#inputs.targets ?? [this.#env.CARGO_TARGET_DIR].filter((path): path is string => Boolean(path));
+    const given = this.#inputs.targets ?? this.#targetOfEnvironment();
     if (given.includes('none')) return [];
     const patterns = given.map((pattern) => expandHome(pattern, this.#around).replace(/\/+$/, ''));
     for (const pattern of patterns) {
@@ -156,7 +156,19 @@ class Survey {
     });
   }
 
-  async #keepSet(targets: string[], runner: string | undefined): Promise<KeepSet> {
+  /** Cargo takes a relative one from where it is started: for a job, that is its workspace. */
+  #targetOfEnvironment(): string[] {
+    const { CARGO_TARGET_DIR: path } = this.#env;
+    if (!path) return [];
+    if (isAbsolute(path)) return [path];
+    const { workspace } = this.#around;
+    if (workspace && isAbsolute(workspace)) return [join(workspace, path)];
+    this.#facts.notes.push(`CARGO_TARGET_DIR ${path} is relative, and to what is not known: it is left alone.`);
+    return [];
+  }
+
+  /** What the Cargo.lock files name. `wanted`: whether there is a home of cargo that it is about. */
+  async #keepSet(targets: string[], runner: string | undefined, wanted: boolean): Promise<KeepSet> {
     const keep = new KeepSet();
     const { lockFiles, protect } = this.#inputs;
     if (protect === 'none') return keep;
@@ -164,22 +176,13 @@ class Survey {
     for (const { path, crates, commits } of Object.values(earlier.locks)) {
       keep.add({ crates: new Set(crates), commits: new Set(commits) }, path);
     }
-    const here = this.#around.workspace;
-    const globs = (lockFiles ?? []).map((pattern) => expandHome(pattern, this.#around));
-    const paths = lockFiles
-      ? await glob(globs, { cwd: '/', absolute: true, followSymbolicLinks: false, expandDirectories: false, dot: true })
-      : [
-          ...targets.map((target) => join(dirname(target), 'Cargo.lock')),
-          ...[here, ...foldersIn(runner ?? '').map((name) => join(runner ?? '', name, 'hostexecutor'))]
-            .filter((folder): folder is string => Boolean(folder))
-            .flatMap((folder) => [folder, ...foldersIn(folder).map((name) => join(folder, name))])
-            .map((folder) => join(folder, 'Cargo.lock')),
-        ].filter((path) => statOf(path)?.isFile());
-    for (const path of new Set(paths)) {
+    const { given, found } = await this.#lockFiles(targets, runner);
+    for (const path of new Set([...given, ...found])) {
       const needed = readLockFile(path);
       if (typeof needed === 'string') {
-        // Unread, it may need anything: where people asked for protection, that is no reason to go on.
-        if (protect === 'locked')
+        // Unread, it may need anything: where people asked for protection, that is no reason to go on. One that a dead job
+        // left half written is nobody's any more.
+        if (protect === 'locked' && given.includes(path))
           throw new ExpectedError(
             `The lock file ${path} cannot be read: ${needed}.`,
             'Nothing was touched.',
@@ -193,13 +196,48 @@ class Survey {
       earlier.locks[hash] = lock;
       this.#facts.lockFiles.push(path);
     }
-    if (lockFiles && paths.length === 0) {
+    if (lockFiles && given.length === 0) {
       const text = `lock-files: nothing matches ${lockFiles.join(', ')}.`;
       if (protect === 'locked')
         throw new ExpectedError(text, 'Nothing was touched.', 'Correct lock-files, or choose protect: last.');
       this.#facts.notes.push(text);
-    }
+    } else if (wanted && Object.keys(earlier.locks).length === 0) this.#nothingProtected();
     return keep;
+  }
+
+  /** `given`: those that somebody named, or whose repository is checked out here; `found`: those in other workspaces. */
+  async #lockFiles(targets: string[], runner: string | undefined): Promise<Record<'given' | 'found', string[]>> {
+    const { lockFiles } = this.#inputs;
+    if (lockFiles) {
+      const globs = lockFiles.map((pattern) => expandHome(pattern, this.#around));
+      const options = { cwd: '/', absolute: true, followSymbolicLinks: false, expandDirectories: false, dot: true };
+      return { given: await glob(globs, options), found: [] };
+    }
+    const inside = (folders: string[]) =>
+      folders
+        .flatMap((folder) => [folder, ...foldersIn(folder).map((name) => join(folder, name))])
+        .map((folder) => join(folder, 'Cargo.lock'));
+    const there = (paths: string[]) => paths.filter((path) => statOf(path)?.isFile());
+    const here = this.#facts.workspace;
+    const jobs = foldersIn(runner ?? '').map((name) => join(runner ?? '', name, 'hostexecutor'));
+    return {
+      given: there([...targets.map((target) => join(dirname(target), 'Cargo.lock')), ...inside(here ? [here] : [])]),
+      found: there(inside(jobs)),
+    };
+  }
+
+  #nothingProtected(): void {
+    const { protect } = this.#inputs;
+    const text =
+      'No Cargo.lock was found beside the targets, in the workspace or in the folder of the runner, and none is remembered';
+    const todo = 'Check the repository out before this step, or name its Cargo.lock in lock-files';
+    if (protect === 'locked')
+      throw new ExpectedError(
+        `protect: locked has nothing to go by: ${text}.`,
+        'Nothing was touched.',
+        `${todo}; or choose protect: last.`,
+      );
+    this.#facts.notes.push(`${text}: protect holds nothing back. ${todo}.`);
   }
 
   async #cargoHome(root: string, keep: KeepSet): Promise<void> {
@@ -216,7 +254,20 @@ class Survey {
     const database = await readCargoDatabase(root, this.#inputs.waitMs);
     if (typeof database === 'string') this.#facts.notes.push(`${database}; sizes and times are read from the files.`);
     const known = typeof database === 'string' ? undefined : database;
-    this.#facts.items.push(...surveyCargoHome(place, known, keep, recordsAccess(this.#mounts, root)));
+    const items = surveyCargoHome(place, known, keep, recordsAccess(this.#mounts, root));
+    this.#facts.items.push(...items);
+    this.#sayProtected(items);
+  }
+
+  /** Said in each run: a protection that protects less than somebody believes shows in nothing else. */
+  #sayProtected(items: Item[]): void {
+    const { lockFiles, earlier } = this.#facts;
+    const locks = Object.keys(earlier.locks).length;
+    if (this.#inputs.protect === 'none' || locks === 0) return;
+    const needed = (kind: Kind) => items.filter((item) => item.kind === kind && item.neededBy).length;
+    this.#facts.notes.push(
+      `What Cargo.lock files protect: ${needed('crate')} crates and ${needed('repository')} git repositories, by ${locks} different ${locks === 1 ? 'file' : 'files'}, those of earlier runs included (read now: ${lockFiles.length}).`,
+    );
   }
 
   async #targetItems(targets: string[]): Promise<void> {
@@ -300,8 +351,8 @@ class Survey {
     const disks = new Map<number, Disk>();
     for (const { device, root } of this.#facts.places) {
       if (disks.has(device)) continue;
-      const { bavail, blocks, bsize } = statfsSync(root);
-      disks.set(device, { device, path: root, free: bavail * bsize, total: blocks * bsize });
+      const space = spaceOf(root); // else it is gone by now; another place on its disk may still be there
+      if (space) disks.set(device, { device, path: root, ...space });
     }
     this.#facts.disks = [...disks.values()];
   }

@@ -2,7 +2,7 @@ import { formatBytes } from '@gbo/shared/bytes';
 import { ExpectedError, messageOf } from '@gbo/shared/errors';
 import { type Connection, ConnectionLost } from '@gbo/shared/ssh/connection';
 import { shellQuote as q } from '@gbo/shared/ssh/quote';
-import { readDryRun, readRefusals } from './zfs/destroy.js';
+import { readDryRun, readRefusals, saysInUse } from './zfs/destroy.js';
 import type { DatasetFacts, PoolFacts } from './zfs/facts.js';
 import {
   type Answer,
@@ -28,6 +28,8 @@ export interface Left {
   snapshot: string;
   bytes: number;
   why: string;
+  /** Somebody needs it: nothing that an operator would have to mend. */
+  inUse?: boolean;
 }
 
 export interface DatasetOutcome {
@@ -169,7 +171,7 @@ class ZfsRun {
     if (typeof now === 'string') return leaveAll(planned.victims, result, now);
     const { go, vanished, left } = recheck(this.spec, this.plan, planned, now);
     result.vanished.push(...vanished);
-    for (const { victim, why } of left) leave(victim, result, why);
+    for (const { victim, why } of left) leave(victim, result, why, true);
     for (const batch of batched(
       planned.name,
       go.filter(({ route }) => route === 'zfs'),
@@ -418,8 +420,8 @@ function batched(dataset: string, victims: Victim[]): Victim[][] {
   return batches;
 }
 
-function leave({ snapshot, bytes }: Victim, result: DatasetOutcome, why: string): void {
-  result.left.push({ snapshot, bytes, why });
+function leave({ snapshot, bytes }: Victim, result: DatasetOutcome, why: string, inUse = saysInUse(why)): void {
+  result.left.push({ snapshot, bytes, why, inUse });
 }
 
 function leaveAll(victims: Victim[], result: DatasetOutcome, why: string): void {

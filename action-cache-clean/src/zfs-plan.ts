@@ -1,4 +1,4 @@
-import type { DatasetFacts, InstanceFacts, Privileges, SnapshotFacts, ZfsFacts } from './zfs/facts.js';
+import type { DatasetFacts, InstanceFacts, InstanceTrouble, Privileges, SnapshotFacts, ZfsFacts } from './zfs/facts.js';
 import { matchesGlob } from './zfs/pattern.js';
 import type { ZfsSpec } from './zfs-input.js';
 
@@ -40,7 +40,7 @@ export interface DatasetPlan {
   kept: Kept[];
   /** What is odd about its clocks or its newest snapshot, in sentences. */
   notes: string[];
-  instance?: InstanceFacts | { trouble: string };
+  instance?: InstanceFacts | InstanceTrouble;
 }
 
 export interface ZfsPlan {

@@ -196,7 +196,7 @@ async function addInstances(
   for (const dataset of owned) {
     const of = Array.isArray(storage)
       ? instanceOf(dataset.name, storage)
-      : { trouble: `${tool} could not be asked: ${storage.trouble}` };
+      : { trouble: `${tool} could not be asked: ${storage.trouble}`, unread: true };
     if (of && !('trouble' in of)) asked.push({ dataset, of });
     else dataset.instance = of;
   }

@@ -38,10 +38,8 @@ export interface UnitFacts {
   loadState: string;
   activeState: string;
   subState: string;
-  result: string;
   restarts: number;
   mainPid: number;
-  invocation: string;
   type: string;
   /** Paths of the programs that ExecStart names. */
   execStart: string[];
@@ -50,11 +48,10 @@ export interface UnitFacts {
   since: string;
   /** Milliseconds systemd gives the unit to stop. */
   stopTimeoutMs: number;
-  canReload: boolean;
   enabled: string;
-  /** The artifact paths whose file, as it lies there now, is what the unit's main process runs. */
-  runs: string[];
-  /** What /proc says the main process runs; ends in ` (deleted)` when the file was replaced. */
+  /** The artifact paths whose file, as it lies there now, is what the unit's main process runs; absent: could not be told. */
+  runs?: string[];
+  /** What /proc says the main process runs; ends in ` (deleted)` when the file was replaced. Absent where only root may see. */
   exe?: string;
 }
 
@@ -90,6 +87,13 @@ export interface HostFacts {
   hostKeys: { host: string; type: string; fingerprint: string; knownHostsLine: string }[];
 }
 
+/** A host that was not reached, or lost before anything was done there. */
+export interface LostHost {
+  host: string;
+  /** Sentences: why, what was left as it was, what to do. */
+  reason: string;
+}
+
 export interface Facts {
   /** UTC of the survey, as `20260131T120000Z`. */
   now: string;
@@ -97,6 +101,7 @@ export interface Facts {
   /** Twelve hex digits that stand for the contents of all artifacts. */
   contentId: string;
   hosts: HostFacts[];
+  lost: LostHost[];
   provenance: { run?: string; commit?: string; actor?: string };
 }
 

@@ -1,20 +1,21 @@
 import { posix } from 'node:path';
 import { activationOf, inverse, stoodAs } from './activation.js';
-import type { Facts, FileFacts, HostFacts, LocalArtifact } from './facts.js';
+import type { Facts, FileFacts, HostFacts, LocalArtifact, LostHost, UnitFacts } from './facts.js';
 import type { Inputs } from './inputs.js';
 import * as layout from './layout.js';
 import { type RecordEntry, releasesOf } from './record.js';
-import { refusals } from './refusals.js';
+import { refusals, reloadRefusals } from './refusals.js';
 import { chooseRelease } from './rollback.js';
 import { slowestStartMs } from './start-limit.js';
 import type { Activation, Move, Proof, Soak, Step, Surplus } from './steps.js';
 import { undoScript } from './undo-script.js';
 import { waves } from './waves.js';
+import { hasProcess, whatRuns } from './what-runs.js';
 
 export interface HostPlan {
   host: string;
-  /** change: `steps` lead there. unchanged: nothing to do. refused: nothing may be done, see `refusals`. */
-  verdict: 'change' | 'unchanged' | 'refused';
+  /** change: `steps` lead there. unchanged: nothing to do. refused: nothing may be done. failed: not reached. See `refusals`. */
+  verdict: 'change' | 'unchanged' | 'refused' | 'failed';
   refusals: string[];
   notes: string[];
   /** What will run, and what runs now (absent on a first deploy). */
@@ -57,7 +58,10 @@ export interface Plan {
 
 /** Every decision of a deploy or rollback, with its reason. Pure. */
 export function makePlan(inputs: Inputs, facts: Facts): Plan {
-  const hosts = facts.hosts.map((host) => planHost(inputs, facts, host));
+  const hosts = [
+    ...facts.hosts.map((host) => planHost(inputs, facts, host)),
+    ...facts.lost.map((host) => lostHost(inputs, facts, host)),
+  ];
   const changing = hosts.filter(({ verdict }) => verdict === 'change').map(({ host }) => host);
   return {
     mode: inputs.mode,
@@ -67,6 +71,17 @@ export function makePlan(inputs: Inputs, facts: Facts): Plan {
     maxFailed: inputs.maxFailed,
     sha256: hosts[0]?.wanted ?? {},
   };
+}
+
+function lostHost({ stateDir }: Inputs, { artifacts }: Facts, { host, reason }: LostHost): HostPlan {
+  const soak = { units: [], health: [], soakMs: 0 };
+  const back = { files: [], proofs: [], soak, restarted: [], stopped: [], started: [] };
+  const nothing = { release: '', attempt: '', stateDir, wanted: sums(artifacts), steps: [], undo: '', back };
+  return { host, verdict: 'failed', refusals: [reason], notes: [], ...nothing };
+}
+
+function sums(artifacts: LocalArtifact[]): Record<string, string> {
+  return Object.fromEntries(artifacts.flatMap(({ path, sha256 }) => (sha256 ? [[path, sha256]] : [])));
 }
 
 /** What one artifact becomes on one host. */
@@ -115,12 +130,19 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
     previous,
     attempt,
     stateDir: inputs.stateDir,
-    wanted: Object.fromEntries(artifacts.flatMap(({ path, sha256 }) => (sha256 ? [[path, sha256]] : []))),
+    wanted: sums(artifacts),
     undo: '',
     back: backOf(inputs, parts, inverse(activation, host), host),
   };
   const against = [...(rollback?.refusals ?? []), ...refusals(inputs, artifacts, host)];
-  if (against.length > 0) return { ...base, verdict: 'refused', refusals: against, notes: [], steps: [] };
+  const refused = (against: string[]): HostPlan => ({
+    ...base,
+    verdict: 'refused',
+    refusals: against,
+    notes: [],
+    steps: [],
+  });
+  if (against.length > 0) return refused(against);
   const notes = notesOn(
     parts,
     host,
@@ -130,6 +152,8 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
   if (parts.every(({ changed }) => !changed) && stale.length === 0 && host.pending.length === 0) {
     return { ...base, release: previous ?? '', verdict: 'unchanged', refusals: [], notes, steps: [] };
   }
+  const unreloaded = activation.daemonReload ? reloadRefusals(inputs, host) : [];
+  if (unreloaded.length > 0) return refused(unreloaded);
   const undo = undoOf(inputs, parts, activation, { attempt, release, previous, host });
   const steps = stepsOf(inputs, facts, host, parts, activation, {
     ...base,
@@ -152,10 +176,14 @@ function isChanged(artifact: LocalArtifact, file: FileFacts): boolean {
 function staleUnits({ type, path, units, activate }: LocalArtifact, host: HostFacts): string[] {
   if (activate.how === 'none') return [];
   return host.units
-    .filter(({ name }) => units.includes(name) && name.endsWith('.service'))
-    .filter((unit) => unit.type !== 'oneshot')
-    .filter((unit) => unit.activeState !== 'active' || (type === 'binary' && !unit.runs.includes(path)))
+    .filter((unit) => units.includes(unit.name) && hasProcess(unit))
+    .filter((unit) => unit.activeState !== 'active' || (type === 'binary' && isOther(unit, path)))
     .map(({ name }) => name);
+}
+
+/** What could not be told is no reason to restart: such a host was refused. */
+function isOther(unit: UnitFacts, path: string): boolean {
+  return ['other', 'nothing'].includes(whatRuns(unit, path));
 }
 
 function notesOn(parts: Part[], host: HostFacts, bad: string[], contentId: string): string[] {

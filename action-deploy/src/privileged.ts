@@ -4,6 +4,9 @@ import { deadManUnit } from './layout.js';
 /** A release id that stands for all of them when sudo is asked whether it would allow a command. */
 const sampleRelease = '20260131T120000Z-0123456789ab';
 
+/** Needed for unit files, and when somebody has edited a unit without it: the one rule that a host may well do without. */
+export const daemonReload = 'systemctl daemon-reload';
+
 interface Privileged {
   /** An example of the command, as it would be run. */
   sample: string;
@@ -20,7 +23,6 @@ export function privilegedCommands(inputs: Deployed, user: string): Privileged[]
   const all: Privileged[] = [];
   const exactly = (command: string, path: string) =>
     all.push({ sample: command, rule: command.replace(/^\S+/, path).replaceAll(/[,:=\\]/g, '\\$&') });
-  const activates = inputs.artifacts.map(({ activate }) => activate);
   for (const unit of units)
     for (const verb of ['restart', 'start', 'stop', 'reset-failed']) {
       exactly(`systemctl ${verb} ${unit}`, '/usr/bin/systemctl');
@@ -33,18 +35,18 @@ export function privilegedCommands(inputs: Deployed, user: string): Privileged[]
         exactly(`systemctl kill --kill-who=main -s ${activate.signal} ${unit}`, '/usr/bin/systemctl');
     }
   }
-  if (inputs.artifacts.some(({ type }) => type === 'unit')) exactly('systemctl daemon-reload', '/usr/bin/systemctl');
-  if (units.length > 0 || activates.some(({ how }) => how !== 'none')) {
-    const undo = `${inputs.stateDir}/undo`;
-    all.push({
-      sample: `systemd-run ${deadManArguments(user, sampleRelease, 60)} /bin/sh ${undo}/${sampleRelease}.sh dead-man`,
-      rule: `/usr/bin/systemd-run ^--uid=${escapeRegex(user)} --quiet --collect --on-active=[0-9]+ --timer-property=AccuracySec=100ms --unit=gbo-undo-[0-9a-z-]+ /bin/sh ${escapeRegex(undo)}/[0-9A-Za-z-]+\\.sh dead-man$`,
-    });
-    all.push({
-      sample: `systemctl stop ${deadManUnit(sampleRelease)}.timer`,
-      rule: '/usr/bin/systemctl ^stop gbo-undo-[0-9a-z-]+\\.timer$',
-    });
-  }
+  if (units.length > 0 || inputs.artifacts.some(({ type }) => type === 'unit'))
+    exactly(daemonReload, '/usr/bin/systemctl');
+  // The dead-man, which every deploy arms.
+  const undo = `${inputs.stateDir}/undo`;
+  all.push({
+    sample: `systemd-run ${deadManArguments(user, sampleRelease, 60)} /bin/sh ${undo}/${sampleRelease}.sh dead-man`,
+    rule: `/usr/bin/systemd-run ^--uid=${escapeRegex(user)} --quiet --collect --on-active=[0-9]+ --timer-property=AccuracySec=100ms --unit=gbo-undo-[0-9a-z-]+ /bin/sh ${escapeRegex(undo)}/[0-9A-Za-z-]+\\.sh dead-man$`,
+  });
+  all.push({
+    sample: `systemctl stop ${deadManUnit(sampleRelease)}.timer`,
+    rule: '/usr/bin/systemctl ^stop gbo-undo-[0-9a-z-]+\\.timer$',
+  });
   if (units.length > 0) all.push({ sample: 'sha256sum /proc/1/exe', rule: '/usr/bin/sha256sum ^/proc/[0-9]+/exe$' });
   return [...new Map(all.map((command) => [command.sample, command])).values()];
 }

@@ -3,43 +3,54 @@ import { keyRestrictions } from './authorized-keys.js';
 import type { Facts, HostFacts, LocalArtifact } from './facts.js';
 import type { Inputs } from './inputs.js';
 import { sudoersLines } from './privileged.js';
-import { refusals } from './refusals.js';
+import { refusals, reloadRefusals } from './refusals.js';
 
 /** The report of mode check: is the host ready for its first deploy, and the lines an operator must add. */
 export function readinessReport(inputs: Inputs, facts: Facts): Report {
   // Without local files the gates that read them stay silent; the rest holds for any artifact.
   const artifacts = facts.artifacts.length > 0 ? facts.artifacts : inputs.artifacts.map(withoutFile);
-  const hosts = facts.hosts.map((host) => ({ host, against: refusals(inputs, artifacts, host) }));
+  const hosts = facts.hosts.map((host) => ({
+    host,
+    against: [...refusals(inputs, artifacts, host), ...reloadRefusals(inputs, host)],
+  }));
   const bad = hosts.filter(({ against }) => against.length > 0);
+  const failed = [
+    ...bad.map(({ host, against }) => `${host.host} is not ready: ${against.join('\n')}`),
+    ...facts.lost.map(({ host, reason }) => `${host} is not ready: ${reason}`),
+  ];
   return {
-    failed:
-      bad.length > 0
-        ? bad.map(({ host, against }) => `${host.host} is not ready: ${against.join('\n')}`).join('\n')
-        : undefined,
+    failed: failed.join('\n') || undefined,
     outputs: {
-      result: bad.length > 0 ? 'refused' : 'unchanged',
+      result: facts.lost.length > 0 ? 'failed' : bad.length > 0 ? 'refused' : 'unchanged',
       release: '',
       previous: '',
       sha256: '',
       'downtime-ms': '',
       report: JSON.stringify({
         mode: 'check',
-        hosts: hosts.map(({ host, against }) => ({ host: host.host, ready: against.length === 0, refusals: against })),
+        hosts: [
+          ...hosts.map(({ host, against }) => ({ host: host.host, ready: against.length === 0, refusals: against })),
+          ...facts.lost.map(({ host, reason }) => ({ host, ready: false, refusals: [reason] })),
+        ],
       }),
     },
-    log: hosts.flatMap(({ host, against }) => [
-      {
-        title: `${host.host}: ${against.length > 0 ? 'NOT ready' : 'ready'}`,
-        lines: [...factLines(host, facts.artifacts.length > 0), ...against],
-      },
-      { title: `Lines for ${host.host}`, lines: operatorLines(inputs, host) },
-    ]),
-    summary: hosts
-      .map(
+    log: [
+      ...hosts.flatMap(({ host, against }) => [
+        {
+          title: `${host.host}: ${against.length > 0 ? 'NOT ready' : 'ready'}`,
+          lines: [...factLines(host, facts.artifacts.length > 0), ...against],
+        },
+        { title: `Lines for ${host.host}`, lines: operatorLines(inputs, host) },
+      ]),
+      ...facts.lost.map(({ host, reason }) => ({ title: `${host}: NOT ready`, lines: [reason] })),
+    ],
+    summary: [
+      ...hosts.map(
         ({ host, against }) =>
           `### ${host.host}: ${against.length > 0 ? `not ready\n${against.map((line) => `- ${line}`).join('\n')}` : 'ready'}`,
-      )
-      .join('\n\n'),
+      ),
+      ...facts.lost.map(({ host, reason }) => `### ${host}: not ready\n- ${reason}`),
+    ].join('\n\n'),
   };
 }
 

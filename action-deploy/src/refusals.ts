@@ -2,7 +2,8 @@ import { formatBytes } from '@gbo/shared/bytes';
 import { compareVersions } from './elf.js';
 import type { FileFacts, HostFacts, LocalArtifact, UnitFacts } from './facts.js';
 import type { Inputs } from './inputs.js';
-import { sudoersLines } from './privileged.js';
+import { daemonReload, sudoersLines } from './privileged.js';
+import { hasProcess, whatRuns } from './what-runs.js';
 
 /** Room left on the file system after everything was staged. */
 const RESERVE_BYTES = 64 * 1024 * 1024;
@@ -11,9 +12,10 @@ const RESERVE_INODES = 64;
 /** Why this host cannot be deployed to as it is: sentences, each with what to do. Empty when nothing stands against it. */
 export function refusals(inputs: Inputs, artifacts: LocalArtifact[], facts: HostFacts): string[] {
   const changed = artifacts.filter((artifact, index) => facts.files[index]?.sha256 !== artifact.sha256);
+  const rules = sudoMissing(artifacts, facts);
   return [
     ...facts.missingTools.map((tool) => `The program ${tool} is not on the target; install it.`),
-    ...(facts.sudoMissing.length > 0 ? [sudoRefusal(inputs, facts)] : []),
+    ...(rules.length > 0 ? [sudoRefusal(inputs, facts, rules)] : untoldRefusals(artifacts, facts)),
     ...changed.flatMap((artifact) => elfRefusals(artifact, facts)),
     ...artifacts.flatMap((artifact, index) => fileRefusals(artifact, facts.files[index] as FileFacts, facts)),
     ...spaceRefusals(artifacts, facts),
@@ -22,8 +24,38 @@ export function refusals(inputs: Inputs, artifacts: LocalArtifact[], facts: Host
   ];
 }
 
-function sudoRefusal(inputs: Inputs, facts: HostFacts): string {
-  const commands = facts.sudoMissing.map((command) => `\`${command}\``).join(', ');
+/** The rules without which no deploy of these artifacts could end well. */
+function sudoMissing(artifacts: LocalArtifact[], facts: HostFacts): string[] {
+  const bringsUnit = artifacts.some(({ type }) => type === 'unit');
+  return facts.sudoMissing.filter((command) => command !== daemonReload || bringsUnit);
+}
+
+/** Why a deploy that changes something cannot be: a unit waits for a daemon-reload, which the user may not do. */
+export function reloadRefusals(inputs: Inputs, facts: HostFacts): string[] {
+  const edited = facts.units.filter(({ needsReload }) => needsReload).map(({ name }) => name);
+  if (edited.length === 0 || !facts.sudoMissing.includes(daemonReload)) return [];
+  const line = sudoersLines(inputs, facts.user).find((rule) => rule.endsWith(daemonReload));
+  return [
+    `${edited.join(', ')} was edited on the target without daemon-reload, and user ${facts.user} has no password-less sudo rule for \`${daemonReload}\`; run that on the target, or add with visudo:\n${line}`,
+  ];
+}
+
+/** A restart that nobody needs is no answer to "could not tell", and neither is green. */
+function untoldRefusals(artifacts: LocalArtifact[], facts: HostFacts): string[] {
+  return artifacts.flatMap(({ type, path, units, activate, sha256 }, index) => {
+    if (type !== 'binary' || activate.how === 'none' || facts.files[index]?.sha256 !== sha256) return [];
+    return facts.units
+      .filter((unit) => units.includes(unit.name) && hasProcess(unit) && unit.activeState === 'active')
+      .filter((unit) => whatRuns(unit, path) === 'unknown')
+      .map(
+        ({ name, mainPid }) =>
+          `It could not be told what ${name} runs; try \`sudo -n sha256sum /proc/${mainPid}/exe\` as ${facts.user} on the target, and deploy again.`,
+      );
+  });
+}
+
+function sudoRefusal(inputs: Inputs, facts: HostFacts, missing: string[]): string {
+  const commands = missing.map((command) => `\`${command}\``).join(', ');
   return `User ${facts.user} has no password-less sudo rule for ${commands}; add with visudo on the target:\n${sudoersLines(inputs, facts.user).join('\n')}`;
 }
 

@@ -44,6 +44,7 @@ export function planGroups(plan: Plan): LogGroup[] {
 
 function planTitle({ verdict, release, previous }: HostPlan): string {
   if (verdict === 'unchanged') return `nothing to do, ${previous ?? 'the wanted files'} runs`;
+  if (verdict === 'failed') return 'not reached';
   return verdict === 'refused' ? 'refused' : `${previous ?? 'nothing'} -> ${release}`;
 }
 

@@ -7,7 +7,7 @@ import type { Inputs } from './inputs.js';
 import { makePlan, type Plan } from './plan.js';
 import { readinessReport } from './readiness.js';
 import { planGroups, report } from './report.js';
-import { closeTargets, openTargets, type Target } from './session.js';
+import { closeTargets, type Opened, openTargets, type Target } from './session.js';
 import { statusReport } from './status.js';
 import { provenance, survey, surveyLocal } from './survey.js';
 
@@ -17,9 +17,10 @@ const MOST_PLANS = 4;
 /** Inputs to report: the way through the rooms, in every mode. */
 export async function run(inputs: Inputs, context: RunContext): Promise<Report> {
   const local = surveyLocal(inputs);
-  const targets = await openTargetsUnless(local, inputs, context);
+  const { targets, lost } = await openTargetsUnless(local, inputs, context);
   try {
-    const facts = await survey(inputs, local, targets, context.env);
+    const surveyed = await survey(inputs, local, targets, context.env);
+    const facts = { ...surveyed, lost: [...lost, ...surveyed.lost] };
     if (inputs.mode === 'status') return statusReport(inputs, facts);
     if (inputs.mode === 'check') return readinessReport(inputs, facts);
     return await carryOut(inputs, facts, targets, context);
@@ -36,7 +37,7 @@ async function openTargetsUnless(
   local: Promise<LocalArtifact[]>,
   inputs: Inputs,
   context: RunContext,
-): Promise<Target[]> {
+): Promise<Opened> {
   const enough = new AbortController();
   const opening = openTargets(inputs, { ...context, signal: AbortSignal.any([context.signal, enough.signal]) });
   // Either may fail after the other has: without a listener by then, node would end the process.
@@ -45,7 +46,10 @@ async function openTargetsUnless(
     return await Promise.race([opening, local.then(() => opening)]);
   } catch (error) {
     enough.abort(error);
-    await opening.then(closeTargets, () => {});
+    await opening.then(
+      ({ targets }) => closeTargets(targets),
+      () => {},
+    );
     throw error;
   }
 }
@@ -61,7 +65,10 @@ async function carryOut(inputs: Inputs, surveyed: Facts, targets: Target[], cont
         : await apply(plan, targets, holder(context), context);
     if (outcome !== 'stale') return report(plan, outcome);
     context.log.line('The target changed since it was looked at; looking again, with the lock held.');
-    facts = { ...(await survey(inputs, facts.artifacts, targets, context.env)), now: facts.now };
+    const { hosts, lost, ...rest } = facts;
+    const here = targets.filter(({ spec }) => hosts.some(({ host }) => host === spec.name));
+    const again = await survey(inputs, facts.artifacts, here, context.env);
+    facts = { ...rest, hosts: again.hosts, lost: [...lost, ...again.lost] };
   }
   throw new ExpectedError(
     'The target kept changing while it was being deployed to.',
@@ -70,9 +77,9 @@ async function carryOut(inputs: Inputs, surveyed: Facts, targets: Target[], cont
   );
 }
 
-/** More refused hosts than may fail: then none is begun. */
+/** More hosts refused or not reached than may fail: then none is begun. */
 function mustNotStart({ hosts, maxFailed }: Plan): boolean {
-  return hosts.filter(({ verdict }) => verdict === 'refused').length > maxFailed;
+  return hosts.filter(({ verdict }) => verdict === 'refused' || verdict === 'failed').length > maxFailed;
 }
 
 /** The line that others read while they wait for the lock. */

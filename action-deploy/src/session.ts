@@ -1,5 +1,7 @@
+import { ExpectedError } from '@gbo/shared/errors';
 import type { RunContext } from '@gbo/shared/run';
 import { type Connection, connect } from '@gbo/shared/ssh/connection';
+import type { LostHost } from './facts.js';
 import type { Way } from './health.js';
 import type { HostSpec, Inputs } from './inputs.js';
 import type { Lock } from './lock.js';
@@ -12,14 +14,23 @@ export interface Target {
   way: Way;
   lock?: Lock;
   /** Opens a new connection in place of a lost one. @throws like `connect` */
-  reconnect(signal?: AbortSignal): Promise<void>;
+  reconnect(): Promise<void>;
 }
 
 /** How long a lost target is called again before the run ends without knowing how it stands. */
 const RECONNECT_MS = 8000;
 
-/** Connects to every host at once. @throws the first error, with every connection closed again */
-export async function openTargets({ hosts }: Inputs, { log, signal }: RunContext): Promise<Target[]> {
+/** The targets that answered, and the hosts that did not. */
+export interface Opened {
+  targets: Target[];
+  lost: LostHost[];
+}
+
+/**
+ * Connects to every host at once. A host that does not answer, shows another key or refuses the login is lost, and
+ * nothing was sent to it; the others are none the worse. @throws when cancelled, with every connection closed again
+ */
+export async function openTargets({ hosts }: Inputs, { log, signal }: RunContext): Promise<Opened> {
   const opened = await Promise.allSettled(
     hosts.map(async (spec) => {
       const say = (line: string) => log.line(`${spec.name}: ${line}`);
@@ -27,10 +38,23 @@ export async function openTargets({ hosts }: Inputs, { log, signal }: RunContext
     }),
   );
   const targets = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  const failed = opened.find((result) => result.status === 'rejected');
-  if (!failed) return targets;
-  closeTargets(targets);
-  throw failed.reason;
+  try {
+    const lost = opened.flatMap((result, index) => {
+      if (result.status === 'fulfilled') return [];
+      signal.throwIfAborted();
+      return [lostHost(hosts[index] as HostSpec, result.reason)];
+    });
+    return { targets, lost };
+  } catch (error) {
+    closeTargets(targets);
+    throw error;
+  }
+}
+
+/** @throws what is no failure of the host but one of ours */
+export function lostHost({ name }: HostSpec, error: unknown): LostHost {
+  if (!(error instanceof ExpectedError)) throw error;
+  return { host: name, reason: error.message };
 }
 
 function target(spec: HostSpec, connection: Connection): Target {

@@ -24,13 +24,12 @@ export interface SurveyQuestion {
   privileged: string[];
   /** Tools that have to be there. */
   tools: string[];
-  hashFiles: boolean;
   /** For a Caddyfile: its path, and the new text, to let the target's caddy read both. */
   caddyfiles: { path: string; text: string }[];
 }
 
 export const unitProperties =
-  'LoadState,ActiveState,SubState,Result,NRestarts,MainPID,InvocationID,Type,ExecMainStatus,ExecStart,NeedDaemonReload,TriggeredBy,ActiveEnterTimestamp,TimeoutStopUSec,FragmentPath,User,CanReload,UnitFileState';
+  'LoadState,ActiveState,SubState,NRestarts,MainPID,Type,ExecStart,NeedDaemonReload,TriggeredBy,ActiveEnterTimestamp,TimeoutStopUSec,UnitFileState';
 
 /**
  * One read-only sh script that answers the whole question in one round trip, as lines `key<TAB>value`.
@@ -44,24 +43,25 @@ export function surveyScript(question: SurveyQuestion): string {
     `say uid "$(id -u)"; say user "$(id -un)"; say machine "$(uname -m)"`,
     `say glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/^glibc //')"`,
     `say systemd "$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \\([0-9]*\\).*/\\1/p')"`,
-    `say now "$(date -u +%Y-%m-%dT%H:%M:%SZ)"`,
     `for tool in ${question.tools.map(q).join(' ')}; do command -v "$tool" >/dev/null 2>&1 || say missing "$tool"; done`,
     ...question.privileged.map(
       (command, index) => `[ "$(id -u)" = 0 ] || { sudo -n -l -- ${command} >/dev/null 2>&1 && say sudo ${index}; }`,
     ),
     `state=${q(stateDir)}`,
     `say mark "$(state_mark "$state" ${paths.map(q).join(' ')})"`,
-    ...paths.map((path, index) => fileQuestion(path, index, stateDir, question.hashFiles)),
+    ...paths.map((path, index) => fileQuestion(path, index, stateDir)),
     ...units.map((unit, index) => unitQuestion(unit, index, paths)),
     `[ -r "$state/record.jsonl" ] && tail -n 400 "$state/record.jsonl" | sed 's/^/record\\t/'`,
     `for f in "$state"/undo/*.armed "$state"/undo/*.undoing; do [ -e "$f" ] && say pending "\${f##*/}"; done`,
     `if [ -e "$state/lock" ]; then inode=$(stat -c %i "$state/lock"); grep -q ":$inode " /proc/locks && say holder "$(tail -n 1 "$state/lock.holder" 2>/dev/null)"; fi`,
     ...question.caddyfiles.map(caddyQuestion),
+    // The hashes of what runs.
+    'wait',
     `say end yes`,
   ].join('\n');
 }
 
-function fileQuestion(path: string, index: number, stateDir: string, hash: boolean): string {
+function fileQuestion(path: string, index: number, stateDir: string): string {
   const key = `file.${index}`;
   return `
 p=${q(path)}; d=${q(posix.dirname(path))}; s=${q(layout.store(path))}
@@ -70,12 +70,8 @@ elif [ -d "$p" ]; then say ${key}.kind folder
 elif [ -f "$p" ]; then
   say ${key}.kind file; say ${key}.size "$(stat -c %s -- "$p")"; say ${key}.mode "$(stat -c %04a -- "$p")"
   say ${key}.owner "$(stat -c %U:%G -- "$p")"; say ${key}.mtime "$(date -u -r "$p" +%Y%m%dT%H%M%SZ)"
-  ${
-    hash
-      ? `id=$(ident "$p"); known=$(awk -v id="$id" '$2 == id { print $1; exit }' ${q(layout.sumsFile(stateDir))} 2>/dev/null)
-  if [ -r "$p" ]; then say ${key}.sha256 "\${known:-$(sum "$p")}"; fi`
-      : ':'
-  }
+  id=$(ident "$p"); known=$(awk -v id="$id" '$2 == id { print $1; exit }' ${q(layout.sumsFile(stateDir))} 2>/dev/null)
+  if [ -r "$p" ]; then say ${key}.sha256 "\${known:-$(sum "$p")}"; fi
 fi
 n=$d; while [ ! -e "$n" ]; do n=$(dirname -- "$n"); done
 say ${key}.nearest "$n"; [ -d "$n" ] || say ${key}.notfolder "$n"
@@ -86,13 +82,23 @@ case ",$(awk -v d="$(stat -c %m -- "$n")" '$2 == d { o = $4 } END { print o }' /
 for r in "$s"/releases/*/${q(posix.basename(path))}; do [ -e "$r" ] && { r=\${r%/*}; say ${key}.kept "\${r##*/}"; }; done`;
 }
 
+/**
+ * Of another user's process the kernel tells only root what it runs (proc_pid_exe(5)), so that it is asked by the sudo
+ * rule which the proof has as well: the hash of the running image, those of several units side by side.
+ */
 function unitQuestion(unit: string, index: number, paths: string[]): string {
+  const key = `unit.${index}`;
   return `
-systemctl show -p ${unitProperties} -- ${q(unit)} 2>/dev/null | sed 's/^/unit.${index}./; s/=/\\t/'
-pid=$(systemctl show --value -p MainPID -- ${q(unit)} 2>/dev/null)
+u=$(systemctl show -p ${unitProperties} -- ${q(unit)} 2>/dev/null); printf '%s\\n' "$u" | sed 's/^/${key}./; s/=/\\t/'
+pid=$(printf '%s\\n' "$u" | sed -n 's/^MainPID=//p'); exe=/proc/$pid/exe
 if [ "\${pid:-0}" -gt 0 ] 2>/dev/null; then
-  for p in ${paths.map(q).join(' ')}; do [ "/proc/$pid/exe" -ef "$p" ] && say unit.${index}.runs "$p"; done
-  say unit.${index}.exe "$(readlink "/proc/$pid/exe" 2>/dev/null)"
+  if [ -e "$exe" ]; then
+    for p in ${paths.map(q).join(' ')}; do [ "$exe" -ef "$p" ] && say ${key}.runs "$p"; done
+    say ${key}.exe "$(readlink "$exe")"
+  else
+    { if got=$(sudo -n sha256sum "$exe" 2>/dev/null); then say ${key}.running "\${got%% *}"
+    elif [ ! -d "/proc/$pid" ]; then say ${key}.ended yes; fi; } &
+  fi
 fi`;
 }
 

@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { ExpectedError } from '@gbo/shared/errors';
 import { ConnectionLost, ForwardRefused } from '@gbo/shared/ssh/connection';
 import { hostsOfCaddyJson } from './caddy-hosts.js';
-import type { Facts, FileFacts, HostFacts, LocalArtifact, UnitFacts } from './facts.js';
+import type { Facts, FileFacts, HostFacts, LocalArtifact, LostHost, UnitFacts } from './facts.js';
 import type { ArtifactSpec, Inputs } from './inputs.js';
 import { readLocalArtifact } from './local-artifact.js';
 import { privilegedCommands } from './privileged.js';
 import { readRecord } from './record.js';
-import type { Target } from './session.js';
+import { lostHost, type Target } from './session.js';
 import { surveyScript } from './survey-script.js';
 
 /** A Caddyfile larger than this is not sent along with the question. */
@@ -23,7 +23,7 @@ export async function surveyLocal(inputs: Inputs): Promise<LocalArtifact[]> {
   return needed ? Promise.all(inputs.artifacts.map(readLocalArtifact)) : [];
 }
 
-/** Everything that must be known, read once and in parallel. Writes nothing, locks nothing. */
+/** Everything that must be known, read once and in parallel. Writes nothing, locks nothing. A host lost meanwhile is `lost`. */
 export async function survey(
   inputs: Inputs,
   local: LocalArtifact[] | Promise<LocalArtifact[]>,
@@ -32,7 +32,7 @@ export async function survey(
 ): Promise<Facts> {
   const [artifacts, hosts] = await Promise.all([
     local,
-    Promise.all(targets.map((target) => surveyHost(inputs, target).catch(nothingSwitched))),
+    Promise.all(targets.map((target) => surveyHost(inputs, target).catch(nothingSwitched(target)))),
   ]);
   const contents = artifacts.map(({ path, sha256, fileMode = '' }) => `${path}\0${sha256}\0${fileMode}`).sort();
   const now = new Date().toISOString();
@@ -40,15 +40,19 @@ export async function survey(
     now: now.replaceAll(/[-:]|\.\d+/g, ''),
     artifacts,
     contentId: createHash('sha256').update(contents.join('\n')).digest('hex').slice(0, 12),
-    hosts,
+    hosts: hosts.flatMap((host) => ('reason' in host ? [] : [host])),
+    lost: hosts.flatMap((host) => ('reason' in host ? [host] : [])),
     provenance: provenance(env),
   };
 }
 
 /** A link that is lost during a survey says how the target stands: a survey comes before every switch. */
-function nothingSwitched(error: unknown): never {
-  if (!(error instanceof ConnectionLost)) throw error;
-  throw new ConnectionLost(error.what, 'Nothing was switched.', error.todo, { cause: error });
+function nothingSwitched({ spec }: Target) {
+  return (error: unknown): LostHost =>
+    lostHost(
+      spec,
+      error instanceof ConnectionLost ? new ConnectionLost(error.what, 'Nothing was switched.', error.todo) : error,
+    );
 }
 
 /** Where this run can be found, for the record and for whoever meets the lock. */
@@ -72,7 +76,6 @@ async function surveyHost(inputs: Inputs, target: Target): Promise<HostFacts> {
     units,
     privileged,
     tools: toolsNeeded(inputs, units),
-    hashFiles: true,
     caddyfiles,
   });
   const [{ stdout, stderr, code }, forwarding] = await Promise.all([
@@ -90,6 +93,8 @@ async function surveyHost(inputs: Inputs, target: Target): Promise<HostFacts> {
   target.user = { uid: Number(answers.one('uid')), name: answers.one('user') };
   target.way = forwarding === 'refused' ? 'curl' : 'forward';
   const files = inputs.artifacts.map((_, index) => fileFacts(answers, `file.${index}.`));
+  const byHash = (sha256: string) =>
+    inputs.artifacts.filter((_, index) => files[index]?.sha256 === sha256).map(({ path }) => path);
   const curl = !answers.all('missing').includes('curl');
   return {
     host: spec.name,
@@ -104,7 +109,7 @@ async function surveyHost(inputs: Inputs, target: Target): Promise<HostFacts> {
       target.user.uid === 0 ? [] : privileged.filter((_, index) => !answers.all('sudo').includes(String(index))),
     stateMark: answers.one('mark'),
     files,
-    units: units.map((name, index) => unitFacts(answers, name, `unit.${index}.`)),
+    units: units.map((name, index) => unitFacts(answers, name, `unit.${index}.`, byHash)),
     record: readRecord(answers.all('record')),
     pending: answers.all('pending').map((name) => {
       const at = name.lastIndexOf('.');
@@ -189,27 +194,29 @@ function fileFacts(answers: Answers, key: string): FileFacts {
   };
 }
 
-function unitFacts(answers: Answers, name: string, key: string): UnitFacts {
+/** `byHash`: the artifact paths whose file holds these bytes. */
+function unitFacts(answers: Answers, name: string, key: string, byHash: (sha256: string) => string[]): UnitFacts {
   const property = (property: string) => answers.one(`${key}${property}`);
+  const exe = property('exe') || undefined;
+  const mainPid = Number(property('MainPID') || 0);
+  const known = exe !== undefined || mainPid === 0 || property('ended') === 'yes';
+  const running = property('running');
   return {
     name,
     loadState: property('LoadState') || 'unknown',
     activeState: property('ActiveState'),
     subState: property('SubState'),
-    result: property('Result'),
     restarts: Number(property('NRestarts') || 0),
-    mainPid: Number(property('MainPID') || 0),
-    invocation: property('InvocationID'),
+    mainPid,
     type: property('Type'),
     execStart: [...property('ExecStart').matchAll(/path=(\S+) ;/g)].map((match) => match[1] ?? ''),
     needsReload: property('NeedDaemonReload') === 'yes',
     triggeredBy: property('TriggeredBy'),
     since: property('ActiveEnterTimestamp'),
     stopTimeoutMs: systemdSpan(property('TimeoutStopUSec')),
-    canReload: property('CanReload') === 'yes',
     enabled: property('UnitFileState'),
-    runs: answers.all(`${key}runs`),
-    exe: property('exe') || undefined,
+    runs: known ? answers.all(`${key}runs`) : running ? byHash(running) : undefined,
+    exe,
   };
 }
 

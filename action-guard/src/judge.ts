@@ -1,6 +1,8 @@
-import { countAll, fingerprint } from './fingerprint.js';
+import type { Accepted } from './baseline.js';
+import { Earlier, fingerprint } from './fingerprint.js';
 import type { Policy } from './policy.js';
-import type { Family, Finding, Look, Rule, Severity } from './rule.js';
+import { type Family, type Finding, type Look, type Rule, type Severity, severities } from './rule.js';
+import { masked } from './rules/vault/secrets.js';
 import type { BadSuppression, Suppression } from './suppressions.js';
 import { matcher, part, type Tree } from './tree.js';
 import { listen, type Unread } from './unread.js';
@@ -38,8 +40,8 @@ export interface Case {
   changed?: ReadonlySet<string>;
   suppressions: Suppression[];
   badSuppressions: BadSuppression[];
-  /** Accepted fingerprints and how often. */
-  baseline: ReadonlyMap<string, number>;
+  /** What was accepted as it is. */
+  baseline: readonly Accepted[];
   /** Today, `YYYY-MM-DD`. */
   today: string;
 }
@@ -104,30 +106,50 @@ function apply(of: Case, rule: Rule, options: unknown, severity: Severity): Judg
     now,
     base && before && before.unread.length > 0 ? check(rule, { head, options, tools }) : now,
   );
-  const left = countAll([
-    ...(before ? [...before.findings, ...unreadIn(before, before)] : []).map((finding) =>
-      fingerprint(rule.id, finding, base ?? head),
-    ),
-  ]);
+  const graveOf = (finding: Finding) => lesser(severity, finding.severity, rule.severity);
+  const left = new Earlier();
+  for (const finding of before ? [...before.findings, ...unreadIn(before, before)] : [])
+    left.add(sameAs(fingerprint(rule.id, finding, base ?? head), withoutSecrets(finding)), graveOf(finding));
   // Nobody knows what was changed in a file that nobody read.
   const isNew = new Set(
     now.unread
       .filter(({ whole, files }) => whole && (files?.some((file) => of.changed?.has(file)) ?? true))
       .map(pathOf),
   );
-  return [...now.findings, ...unread].map((finding) => {
-    const print = fingerprint(rule.id, finding, head, base);
-    const count = left.get(print) ?? 0;
-    if (count > 0) left.set(print, count - 1);
-    const unjudged = finding.status === 'unknown' && (isNew.has(finding.at.path) || now.failed);
-    return {
-      ...finding,
+  const all = [...now.findings, ...unread].map(
+    (finding): Judged => ({
+      ...withoutSecrets(finding),
       rule: rule.id,
-      severity: lesser(severity, finding.severity, rule.severity),
-      fingerprint: print,
-      old: count > 0 && !unjudged,
-    };
-  });
+      severity: graveOf(finding),
+      fingerprint: fingerprint(rule.id, finding, head, base),
+      old: false,
+    }),
+  );
+  for (const finding of gravestFirst(all)) {
+    const was = left.take(sameAs(finding.fingerprint, finding), finding.severity);
+    const unjudged = finding.status === 'unknown' && (isNew.has(finding.at.path) || now.failed);
+    finding.old = was && !unjudged;
+  }
+  return all;
+}
+
+/** A message may quote a line, and goes into comments and files. */
+function withoutSecrets(finding: Finding): Finding {
+  const { message, because, todo } = finding;
+  return {
+    ...finding,
+    message: masked(message),
+    ...(because === undefined ? {} : { because: masked(because) }),
+    ...(todo === undefined ? {} : { todo: masked(todo) }),
+  };
+}
+
+/**
+ * What an earlier finding has to have in common with one of now, besides being as grave. A line such as `acl {` can be wrong in
+ * two ways, one after the other, so what is said of it counts too; but not its numbers, as lines move and things are counted.
+ */
+function sameAs(print: string, { status, subject, message }: Finding): string {
+  return status === 'unknown' || subject ? print : JSON.stringify([print, message.replace(/\d+/g, '0')]);
 }
 
 const pathOf = ({ at }: Unread): string => at.path;
@@ -222,14 +244,13 @@ function badSuppression({ path, line, problem }: BadSuppression, { head }: Case)
 
 function excuse(of: Case, findings: Judged[], notes: string[]): void {
   const byId = new Map(of.families.flatMap(({ rules }) => rules.map((rule) => [rule.id, rule] as const)));
-  const baseline = new Map(of.baseline);
+  const baseline = new Earlier();
+  for (const { fingerprint: print, severity, count } of of.baseline) baseline.add(print, severity, count);
   const usedExceptions = new Set<unknown>();
   const used = new Set<Suppression>();
   const suppressionsAt = byPlace(of.suppressions);
-  for (const finding of findings) {
-    const accepted = baseline.get(finding.fingerprint) ?? 0;
-    if (accepted > 0) {
-      baseline.set(finding.fingerprint, accepted - 1);
+  for (const finding of gravestFirst(findings)) {
+    if (baseline.take(finding.fingerprint, finding.severity)) {
       finding.excused = { by: 'baseline', reason: 'it was accepted when the baseline was written' };
       continue;
     }
@@ -262,7 +283,7 @@ function excuse(of: Case, findings: Judged[], notes: string[]): void {
         `The policy's exception of ${each.rule} for ${each.path} ${isOver(each.until, of.today) ? `ended on ${each.until}` : 'is for nothing'}.`,
       );
   }
-  const lapsed = [...baseline.values()].reduce((sum, count) => sum + count, 0);
+  const lapsed = baseline.left;
   if (lapsed > 0) notes.push(`${lapsed} of the baseline's findings are no longer there; write it anew.`);
 }
 
@@ -293,14 +314,19 @@ function where({ path, line }: Suppression): string {
   return `${path}:${line}`;
 }
 
-const gravity: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
+const byGravity = (a: Judged, b: Judged): number => severities.indexOf(a.severity) - severities.indexOf(b.severity);
+
+/** A copy; equals stay in their order. */
+function gravestFirst(findings: readonly Judged[]): Judged[] {
+  return [...findings].sort(byGravity);
+}
 
 /** The gravest first, then by place. */
 function sorted(findings: Judged[]): Judged[] {
   return findings.sort(
     (a, b) =>
       Number(a.old) - Number(b.old) ||
-      gravity[a.severity] - gravity[b.severity] ||
+      byGravity(a, b) ||
       (a.at.path < b.at.path ? -1 : a.at.path > b.at.path ? 1 : a.at.line - b.at.line || a.at.column - b.at.column),
   );
 }

@@ -123,7 +123,7 @@ export function data(result: Result, commit: string, judgement: Judgement, notes
     result,
     commit,
     rules: judgement.rules,
-    findings: judgement.findings.map(({ fix, fingerprint: _, ...finding }) => ({
+    findings: judgement.findings.map(({ fix, fingerprint: _, subject: __, ...finding }) => ({
       ...finding,
       fixable: fix !== undefined,
     })),

@@ -1,7 +1,9 @@
 import type { z } from 'zod';
 import type { Tree } from './tree.js';
 
-export type Severity = 'error' | 'warning' | 'info';
+/** The gravest first. */
+export const severities = ['error', 'warning', 'info'] as const;
+export type Severity = (typeof severities)[number];
 
 /** A place in a file, counted from 1, columns in UTF-16 units as editors count them. */
 export interface Position {
@@ -29,6 +31,8 @@ export interface Finding {
   fix?: Record<string, string>;
   /** Where it is milder or graver than its rule; such as a warning of a rule of errors. */
   severity?: Severity;
+  /** Digest of what it is about, where that is another thing than its line, by which it is known again. */
+  subject?: string;
 }
 
 /** What a rule is given. Everything is read already: rules are pure. */

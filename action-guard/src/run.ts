@@ -50,7 +50,7 @@ export async function run(inputs: Inputs, context: RunContext): Promise<Report> 
     ),
   );
   if (inputs.mode === 'baseline' && inputs.baseline) {
-    await writeBelow(folder, inputs.baseline, writeBaseline(judgement.findings.map(({ fingerprint }) => fingerprint)));
+    await writeBelow(folder, inputs.baseline, writeBaseline(judgement.findings));
     context.log.line(`${judgement.findings.length} findings are accepted in ${inputs.baseline}; commit it.`);
     return { ...report(inputs, facts.commit, judgement, facts.notes, Date.now() - began), failed: undefined };
   }

@@ -8,6 +8,9 @@ import type { Inputs } from './inputs.js';
 import { type Case, isActive } from './judge.js';
 import { type Policy, readPolicy } from './policy.js';
 import type { Family } from './rule.js';
+import { type VaultOptions, vault } from './rules/vault/index.js';
+import type { CommitBlob } from './rules/vault/secret.js';
+import { textOf as textOfBytes } from './rules/vault/secrets.js';
 import { suppressionsIn } from './suppressions.js';
 import { askTools } from './tools/index.js';
 import { matcher, type Tree } from './tree.js';
@@ -29,16 +32,18 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   const event = eventOf(env);
   const git = new Git(inputs.repository ?? env.GITHUB_WORKSPACE ?? process.cwd(), env);
   const notes: string[] = [];
-  const commit = await resolve(git, inputs.head ?? event.commit);
+  const commit = inputs.head ? await resolve(git, inputs.head) : await resolve(git, event.commit, event.fetch);
   const base = await baseOf(git, inputs, event, commit, notes);
   const entries = await entriesOf(git, commit);
   const baseEntries = base ? await entriesOf(git, base) : undefined;
   const own = baseEntries ?? entries;
   const policy = readPolicy(await textOf(git, own, inputs.policy), inputs.policy, families, inputs.preset);
-  const baseline = inputs.baseline ? readBaseline(await textOf(git, own, inputs.baseline), inputs.baseline) : new Map();
-  const commits = base ? await commitsBetween(git, base, commit) : [];
+  const baseline = inputs.baseline ? readBaseline(await textOf(git, own, inputs.baseline), inputs.baseline) : [];
+  const commits = base && baseEntries ? await commitsBetween(git, base, baseEntries, commit) : [];
   // Also what came and went on the way: a secret that is taken out again is out.
   const changed = baseEntries && new Set([...differences(baseEntries, entries), ...commits.map(({ path }) => path)]);
+  // That commits were not looked at has to be said of some file, and asked of it.
+  if (changed && commits.some(({ cut }) => cut)) for (const path of anyOf(entries, policy)) changed.add(path);
   const wanted = wantedBy(families, policy, changed);
   const head = await gitTree(git, entries, wanted);
   const before = baseEntries && (await gitTree(git, baseEntries, wanted));
@@ -64,7 +69,8 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   return { event, commit, base, of, diff, notes: [...notes, ...tools.notes] };
 }
 
-async function resolve(git: Git, revision: string): Promise<string> {
+/** @param fetch how to get it, where that is known */
+async function resolve(git: Git, revision: string, fetch?: string): Promise<string> {
   try {
     return (await git.text('rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`)).trim();
   } catch (error) {
@@ -72,7 +78,7 @@ async function resolve(git: Git, revision: string): Promise<string> {
     throw new ExpectedError(
       `There is no commit ${revision} in this checkout${error.said ? ` (${error.said.split('\n')[0]})` : ''}.`,
       'Nothing was judged.',
-      'Put a checkout step before this one, or name the folder in `repository`.',
+      (error.said ? undefined : fetch) ?? 'Put a checkout step before this one, or name the folder in `repository`.',
     );
   }
 }
@@ -175,25 +181,24 @@ function allSuppressions(
   return { suppressions: all.flatMap(({ found }) => found), badSuppressions: all.flatMap(({ bad }) => bad) };
 }
 
-export interface CommitFile {
-  commit: string;
-  path: string;
-  text: string;
-  /** Why it has no text. */
-  unread?: string;
-  /** It stands for the commits that were not looked at, and is no file. */
-  cut?: boolean;
+/** The first file that is looked into for secrets. */
+function anyOf(entries: Entry[], policy: Policy): string[] {
+  const { files } = policy.options(vault as unknown as Family) as VaultOptions;
+  return entries
+    .map(({ path }) => path)
+    .filter(matcher(files))
+    .slice(0, 1);
 }
 
 const MOST_COMMITS = 500;
 
 /** What every commit on the way added or changed: a secret that a later commit takes out again is out all the same. */
-async function commitsBetween(git: Git, base: string, head: string): Promise<CommitFile[]> {
+async function commitsBetween(git: Git, base: string, baseEntries: Entry[], head: string): Promise<CommitBlob[]> {
   const format = [
     'log',
     '--no-renames',
-    '-m',
-    '--first-parent',
+    // Of a merge what none of its parents has; the branch that it brings in is in the log itself.
+    '-c',
     '--reverse',
     '--raw',
     '-z',
@@ -202,7 +207,9 @@ async function commitsBetween(git: Git, base: string, head: string): Promise<Com
     `--max-count=${MOST_COMMITS + 1}`,
   ];
   const raw = await git.text(...format, `${base}..${head}`);
-  const blobs: { commit: string; path: string; object: string }[] = [];
+  // A commit whose parents are not here is shown as if it had added every file.
+  const there = new Set(baseEntries.map(({ path, object }) => `${object} ${path}`));
+  const blobs: { commit: string; path: string; object: string; mode: string }[] = [];
   let commit = '';
   let count = 0;
   const fields = raw.split('\0');
@@ -212,29 +219,57 @@ async function commitsBetween(git: Git, base: string, head: string): Promise<Com
       commit = field.slice(1).trim();
       count++;
     }
-    const change = /^:\d+ (\d+) [0-9a-f]+ ([0-9a-f]+) [AMT]/.exec(
-      field.includes(':') ? field.slice(field.indexOf(':')) : '',
-    );
+    // Modes and objects of the parents come before those of the commit; the path is a field of its own.
+    const change = /^:+(?:\d+ )+(\d+) (?:[0-9a-f]+ )+([0-9a-f]+) [A-Z]+$/.exec(field);
     if (!change) continue;
-    index += 1;
-    if (change[1] !== '160000') blobs.push({ commit, path: fields[index] ?? '', object: change[2] ?? '' });
+    const [, mode = '', object = ''] = change;
+    const path = fields[++index] ?? '';
+    const gone = mode === '000000';
+    if (!gone && mode !== '160000' && !there.has(`${object} ${path}`)) blobs.push({ commit, path, object, mode });
   }
   const texts = await readBlobs(
     git,
     blobs.map(({ object }) => object),
   );
-  const cut =
-    count > MOST_COMMITS
-      ? [{ commit, path: '', text: '', unread: `only the last ${MOST_COMMITS} commits were looked at`, cut: true }]
-      : [];
-  const read = blobs.flatMap(({ commit: of, path, object }) => {
+  const cut = { commit, path: '', text: '', cut: true };
+  const cuts: CommitBlob[] = [
+    ...(count > MOST_COMMITS ? [{ ...cut, unread: `only the last ${MOST_COMMITS} commits were looked at` }] : []),
+    ...((await isCutOff(git, base, head))
+      ? [
+          {
+            ...cut,
+            unread: 'not all commits of the pull request are in this checkout',
+            todo: 'Give the checkout step `fetch-depth: 0`.',
+          },
+        ]
+      : []),
+  ];
+  const read = blobs.flatMap(({ commit: of, path, object, mode }): CommitBlob[] => {
     const bytes = texts.get(object);
     if (!bytes) return [];
     return bytes.length <= LARGEST_FILE
-      ? [{ commit: of, path, text: bytes.toString() }]
+      ? [
+          {
+            commit: of,
+            path,
+            text: textOfBytes({ bytes, text: bytes.toString() }),
+            kind: mode === '120000' ? 'link' : 'file',
+          },
+        ]
       : [{ commit: of, path, text: '', unread: `commit ${of.slice(0, 12)} holds it with more than 4 MiB` }];
   });
-  return [...cut, ...read];
+  return [...cuts, ...read];
+}
+
+/** Whether a shallow checkout ends between two commits: git shows one without parents that has other parents than the base. */
+async function isCutOff(git: Git, base: string, head: string): Promise<boolean> {
+  if ((await git.text('rev-parse', '--is-shallow-repository')).trim() !== 'true') return false;
+  const ends = (await git.text('rev-list', '--max-parents=0', `${base}..${head}`)).split('\n').filter(Boolean);
+  for (const end of ends) {
+    const [header = ''] = (await git.text('cat-file', 'commit', end)).split('\n\n', 1);
+    if ([...header.matchAll(/^parent ([0-9a-f]+)$/gm)].some(([, parent]) => parent !== base)) return true;
+  }
+  return false;
 }
 
 /** Lines of the new files that a diff shows, with its three lines around each change. */

@@ -64,10 +64,8 @@ export class Repository {
   /** Variables and event file of a pull request, as Forgejo's runner sets them. */
   pullRequest(base: string, head: string, more: Record<string, string> = {}): Record<string, string> {
     const event = join(this.folder, '.git', 'event.json');
-    writeFileSync(
-      event,
-      JSON.stringify({ number: 7, pull_request: { number: 7, merge_base: base, base: { ref: 'main', sha: base } } }),
-    );
+    const pull = { number: 7, merge_base: base, base: { ref: 'main', sha: base }, head: { sha: head } };
+    writeFileSync(event, JSON.stringify({ number: 7, pull_request: pull }));
     return {
       GITHUB_EVENT_NAME: 'pull_request',
       GITHUB_EVENT_PATH: event,

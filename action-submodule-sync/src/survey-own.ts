@@ -10,7 +10,7 @@ import type { Workshop } from './workshop.js';
 
 /** For mode submodule: the commit that runs, on every remote of this repository itself. */
 export async function surveyOwn(inputs: Inputs, event: Event, git: LocalGit, shop: Workshop): Promise<Facts> {
-  const commit = await resolveCommit(git, event.commit);
+  const commit = await resolveCommit(git, event);
   const name = event.repository?.split('/').at(-1) ?? inputs.submodule?.split('/').at(-1);
   if (!name) {
     throw new ExpectedError(

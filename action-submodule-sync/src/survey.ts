@@ -15,7 +15,7 @@ import type { Workshop } from './workshop.js';
 
 /** Everything that must be known about this commit and its pins. Reads; writes to its own scratch folder only. */
 export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: Workshop): Promise<Facts> {
-  const commit = await resolveCommit(git, event.commit);
+  const commit = await resolveCommit(git, event);
   const tree = await ownTree(git, commit);
   const policy = event.kind === 'pull_request' ? await readableTree(git, event.base ?? event.before) : tree;
   const { chosen, notes } = await choosePins(inputs, event, git, tree);
@@ -76,7 +76,7 @@ function tipTargets(root: Target, [row]: Row[]): Target[] {
   return [...new Set(tips)].map((sha) => ({ ...root, sha }));
 }
 
-export async function resolveCommit(git: LocalGit, commit: string): Promise<string> {
+export async function resolveCommit(git: LocalGit, { commit, fetch }: Event): Promise<string> {
   try {
     return (await git('rev-parse', '--verify', '--quiet', '--end-of-options', `${commit}^{commit}`)).trim();
   } catch (error) {
@@ -92,7 +92,7 @@ export async function resolveCommit(git: LocalGit, commit: string): Promise<stri
     throw new ExpectedError(
       `The commit ${commit} is not in this checkout.`,
       'Nothing was asked.',
-      'Run actions/checkout before this step.',
+      fetch ?? 'Run actions/checkout before this step.',
     );
   }
 }

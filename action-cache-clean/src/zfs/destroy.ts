@@ -33,3 +33,8 @@ export function readRefusals({ complaints }: Answer): Map<string, string> {
   }
   return refusals;
 }
+
+/** Whether a refusal of zfs, lxc or incus means held, cloned or busy (EBUSY, EEXIST in libzfs_dataset.c), and not a trouble. */
+export function saysInUse(words: string): boolean {
+  return /\bbusy\b|\bheld\b|\bcloned\b|\bdependent clones?\b/i.test(words);
+}

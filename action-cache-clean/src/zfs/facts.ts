@@ -22,13 +22,19 @@ export interface InstanceFacts {
   expiry: Record<string, number | null>;
 }
 
+export interface InstanceTrouble {
+  trouble: string;
+  /** It could not be asked, which is no answer. */
+  unread?: boolean;
+}
+
 export interface DatasetFacts {
   name: string;
   snapshots: SnapshotFacts[];
   /** Bytes that all of its snapshots hold together. */
   usedBySnapshots?: number;
   /** A sentence when zfs-lxc asks for its instance and it could not be read. */
-  instance?: InstanceFacts | { trouble: string };
+  instance?: InstanceFacts | InstanceTrouble;
 }
 
 export interface PoolFacts {

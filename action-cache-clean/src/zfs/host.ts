@@ -2,7 +2,7 @@ import { ExpectedError } from '@gbo/shared/errors';
 import { type Connection, connect } from '@gbo/shared/ssh/connection';
 import { shellQuote as q } from '@gbo/shared/ssh/quote';
 import type { InstanceTool, ZfsSpec } from '../zfs-input.js';
-import type { InstanceFacts, PoolFacts, Privileges, SnapshotFacts } from './facts.js';
+import type { InstanceFacts, InstanceTrouble, PoolFacts, Privileges, SnapshotFacts } from './facts.js';
 
 /** A command of which everything is known once it has ended. */
 export interface Answer {
@@ -213,8 +213,8 @@ export const instanceQuestion = (tool: InstanceTool, { project, instance }: Inst
   ],
 });
 
-export function readInstance(of: Instance, { code, lines, words }: Answer): InstanceFacts | { trouble: string } {
-  if (code !== 0) return { trouble: `its snapshots could not be read: ${words}` };
+export function readInstance(of: Instance, { code, lines, words }: Answer): InstanceFacts | InstanceTrouble {
+  if (code !== 0) return { trouble: `its snapshots could not be read: ${words}`, unread: true };
   try {
     const expiry: InstanceFacts['expiry'] = {};
     for (const { name, expires_at } of JSON.parse(lines.join('\n')) as { name: string; expires_at?: string }[]) {
@@ -225,7 +225,7 @@ export function readInstance(of: Instance, { code, lines, words }: Answer): Inst
     }
     return { ...of, expiry };
   } catch {
-    return { trouble: `the list of its snapshots was not understood: ${shown(lines.join(' '))}` };
+    return { trouble: `the list of its snapshots was not understood: ${shown(lines.join(' '))}`, unread: true };
   }
 }
 

@@ -18,6 +18,7 @@ const files: Record<string, string> = {
   'sccache/a/b/0123456789abcdef0123456789abcdef': 'x',
   'act/0a1b2c3d4e5f6071/hostexecutor/x': 'x',
   'act/1a1b2c3d4e5f6071/hostexecutor/x': 'x',
+  'act/1a1b2c3d4e5f6071/hostexecutor/x-dead/Cargo.lock': '[[package]]\nname = ',
   'ws/target/CACHEDIR.TAG': 'Signature: 8a477f597d28d172789f06886806bc55',
   'ws/target/.rustc_info.json': '{}',
   'ws/Cargo.lock': 'version = 4\n',
@@ -72,6 +73,7 @@ const table: [title: string, change: Record<string, string | undefined>, says: R
   ["this job's workspace as runner-dir", { 'runner-dir': env.GITHUB_WORKSPACE }, /is this job's workspace/],
   ['the home folder as runner-dir', { 'runner-dir': '~' }, /it is the home folder, or contains it/],
   ['a relative state-dir', { 'state-dir': 'state' }, /input state-dir: "state" is not an absolute path/],
+  ['no state-dir', { 'state-dir': 'none' }, /input state-dir: "none" is not an absolute path/],
   ['relative targets', { targets: 'target' }, /targets: "target" is not an absolute path or glob/],
   ['the root as targets', { targets: '/' }, /targets: "" is not an absolute path or glob|belongs to the system/],
   ['targets of two slashes', { targets: '//srv/target' }, /targets: "\/\/srv\/target" is not an absolute path/],
@@ -101,6 +103,11 @@ const table: [title: string, change: Record<string, string | undefined>, says: R
     'locked by lock files that are not there',
     { protect: 'locked', 'lock-files': '/nonexistent/Cargo.lock' },
     /lock-files: nothing matches \/nonexistent\/Cargo\.lock/,
+  ],
+  [
+    'locked by nothing at all',
+    { protect: 'locked', targets: 'none' },
+    /protect: locked has nothing to go by: No Cargo\.lock was found .* Check the repository out before this step/,
   ],
   [
     'locked by a lock file that is none',
@@ -163,12 +170,38 @@ describe('bad input', () => {
       /targets: there is no \/nonexistent\/target/,
     ],
     [
+      'what protects nothing is a note with protect: last',
+      { targets: 'none' },
+      /No Cargo\.lock was found .*: protect holds nothing back\. Check the repository out/,
+    ],
+    [
+      'how many lock files protect how much is said',
+      { protect: 'locked' },
+      /Cargo\.lock files protect: 0 crates and 0 git repositories, by 1 different file, .*\(read now: 1\)/,
+    ],
+    [
+      'a lock file that a dead job left half written does not stop locked',
+      { protect: 'locked' },
+      /x-dead\/Cargo\.lock: it cannot be read/,
+    ],
+    [
       'a lock file that is none is said',
       { 'lock-files': at('ws/broken/Cargo.lock') },
       /Cargo\.lock: it cannot be read/,
     ],
   ])('%s', async (_, change, says) => {
     const { code, log } = await run({ 'dry-run': 'true', ...change });
+    expect(log).toMatch(says);
+    expect(code).toBe(0);
+  });
+
+  it.each([
+    ['the workspace of the job', {}, /targets: there is no .*\/hostexecutor\/target\./],
+    ['nothing that is known', { GITHUB_WORKSPACE: '' }, /CARGO_TARGET_DIR target is relative, .* left alone/],
+  ])('a CARGO_TARGET_DIR relative to %s is no mistake of the inputs', async (_, more, says) => {
+    const { targets: _targets, ...rest } = sound;
+    const around = { ...env, CARGO_TARGET_DIR: 'target', ...more };
+    const { code, log } = await startAction(bundle, { ...rest, 'dry-run': 'true' }, around).finished;
     expect(log).toMatch(says);
     expect(code).toBe(0);
   });

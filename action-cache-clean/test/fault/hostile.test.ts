@@ -481,6 +481,22 @@ cases.push(
     says: /could not be moved \(ENOENT\)/,
     stays: [all.source],
   },
+  {
+    name: 'a target, the only one on its disk, vanishes while the run goes on',
+    arrange: async ({ root, target }) => {
+      // The first lock is that of the run itself, when the survey is over.
+      await mkdir(join(root, 'bin'));
+      const flock = join(root, 'bin/flock');
+      await writeFile(flock, `#!/bin/sh\nrm -rf '${target}'\nPATH=\${PATH#*:}\nexec flock "$@"\n`);
+      await chmod(flock, 0o755);
+      return {
+        inputs: { 'cargo-home': 'none', 'sccache-dir': 'none', 'runner-dir': 'none' },
+        env: { PATH: `${join(root, 'bin')}:${process.env.PATH}` },
+      };
+    },
+    says: /Free on the disk of/,
+    stays: [all.source],
+  },
 );
 
 beforeAll(() => installMissing(['faketime', 'strace', 'setpriv', 'unshare', 'flock']));

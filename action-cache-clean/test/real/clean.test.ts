@@ -130,6 +130,22 @@ describe('what goes', () => {
     expect(await build('--offline', '--locked')).toEqual(green);
   });
 
+  test('what the checkout of the job names stays with protect: locked, also when later runs have none', async () => {
+    const inputs = { ...none, targets: 'none', protect: 'locked', 'max-size': '0' };
+    const before = manifest(join(world.cargoHome, 'registry'));
+    const unprotected = await world.clean(inputs);
+    expect(unprotected.code).toBe(1);
+    expect(unprotected.log).toMatch(/^Error: protect: locked has nothing to go by/m);
+    expect(manifest(join(world.cargoHome, 'registry'))).toEqual(before);
+    for (const workspace of [project, join(world.root, 'job')]) {
+      const { code, log } = await world.clean(inputs, { env: { GITHUB_WORKSPACE: workspace } });
+      expect(code).toBe(0);
+      expect(log).toMatch(/Cargo\.lock files protect: 12 crates and 1 git repositories, by 1 different file,/);
+      expect(crates().archives).toHaveLength(12);
+    }
+    expect(await build('--offline', '--locked')).toEqual(green);
+  });
+
   test('looking at a target does not make it look used', async () => {
     const old = new Date(Date.now() - 40 * 24 * 60 * 60 * 1000);
     for (const entry of await readdir(target, { recursive: true, withFileTypes: true })) {

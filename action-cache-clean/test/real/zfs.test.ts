@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startProxy } from '../../../testbed/proxy.js';
+import { startAction } from '../../../testbed/run-action.js';
 import { type Sshd, startSshd } from '../../../testbed/sshd.js';
 import { type StandInState, startZfsStandIn, type ZfsStandIn } from '../../../testbed/zfs-stand-in.js';
 import { applyZfs, estimateZfs, type ZfsOutcome } from '../../src/zfs-apply.js';
@@ -11,6 +12,7 @@ import type { ZfsSpec } from '../../src/zfs-input.js';
 import { planZfs, type ZfsPlan } from '../../src/zfs-plan.js';
 import { zfsLines, zfsRows } from '../../src/zfs-report.js';
 import { surveyZfs } from '../../src/zfs-survey.js';
+import { bundle, type Report } from '../harness.js';
 import { DAY, daily, MiB, made, now, pool, spec } from '../zfs-site.js';
 
 // The programs on the host are a stand-in (ZFS needs its kernel module); sshd, the shell and the network are real.
@@ -669,6 +671,136 @@ describe('on a host with ZFS', () => {
     expect(zfsRows(plan, outcome)).toEqual([
       { dataset: 'tank/ci', removed: 2, freed: 2 * MiB, kept: 8, left: 1, unknown: 0, stillHeld: 9 * MiB },
     ]);
+  });
+});
+
+describe('the exit code', () => {
+  const denied = { uid: 1000, denied: true };
+  const held = (names: string[]) => daily(11, (day) => (names.includes(`auto-${day}`) ? { holds: ['send'] } : {}));
+  const broken = (changes: Partial<StandInState['datasets'][string]>): StandInState => {
+    const state = pool({ 'tank/ci': eleven() });
+    Object.assign(state.datasets['tank/ci'] ?? {}, changes);
+    return state;
+  };
+  const table: {
+    name: string;
+    state: StandInState;
+    inputs?: Record<string, string>;
+    code: number;
+    result: string;
+    says?: RegExp;
+  }[] = [
+    { name: 'when the old ones went', state: pool({ 'tank/ci': eleven() }), code: 0, result: 'cleaned' },
+    { name: 'when there is nothing old', state: pool({ 'tank/ci': daily(5) }), code: 0, result: 'nothing-to-do' },
+    { name: 'when all that is old is held', state: pool({ 'tank/ci': held(old) }), code: 0, result: 'nothing-to-do' },
+    {
+      name: 'when all that is old is busy',
+      state: pool({ 'tank/ci': daily(11, () => ({ busy: true })) }),
+      code: 0,
+      result: 'nothing-to-do',
+    },
+    {
+      name: 'when all that is old became the origin of a clone meanwhile',
+      state: pool(
+        { 'tank/ci': daily(9) },
+        { hooks: [{ on: 'dry-run tank/ci', set: { 'tank/ci@auto-8': { clones: ['tank/new'] } } }] },
+      ),
+      code: 0,
+      result: 'nothing-to-do',
+    },
+    {
+      name: 'when a dataset is mistyped',
+      state: pool({ 'tank/ci': eleven() }),
+      inputs: { 'zfs-datasets': 'tank/ci\ntank/c' },
+      code: 1,
+      result: 'cleaned',
+      says: /Snapshots on .*: tank\/c could not be looked at \(.*does not exist.*\)\. The caches were cleaned all the same/,
+    },
+    {
+      name: 'when a dataset is mistyped, in a dry run',
+      state: pool({ 'tank/ci': eleven() }),
+      inputs: { 'zfs-datasets': 'tank/c', 'dry-run': 'true' },
+      code: 1,
+      result: 'dry-run',
+      says: /It was a dry run: nothing was removed/,
+    },
+    {
+      name: 'when the host is not reached, in a dry run',
+      state: pool({ 'tank/ci': eleven() }),
+      inputs: { 'zfs-port': '1', 'dry-run': 'true' },
+      code: 1,
+      result: 'dry-run',
+      says: /It was a dry run: nothing was removed/,
+    },
+    {
+      name: 'when the kernel module is not there',
+      state: pool({ 'tank/ci': eleven() }, { noModule: true }),
+      code: 1,
+      result: 'nothing-to-do',
+      says: /tank\/ci could not be looked at/,
+    },
+    {
+      name: 'when its snapshots cannot be read',
+      state: broken({ fails: 'I/O error' }),
+      code: 1,
+      result: 'nothing-to-do',
+      says: /tank\/ci could not be looked at \(.*I\/O error/,
+    },
+    {
+      name: 'when the clock cannot be read',
+      state: pool({ 'tank/ci': eleven() }, { clock: 'no time' }),
+      code: 1,
+      result: 'nothing-to-do',
+      says: /the clock of .* could not be read/,
+    },
+    {
+      name: 'when nothing may be destroyed',
+      state: pool({ 'tank/ci': eleven() }, denied),
+      code: 1,
+      result: 'nothing-to-do',
+      says: /nothing in tank\/ci could be destroyed \(.*permission denied/,
+    },
+    {
+      name: 'when nothing of one dataset may be destroyed, but all of another',
+      state: pool(
+        { 'tank/ci': eleven(), 'tank/b': eleven() },
+        { ...denied, sudo: ['^zfs list', '^zpool', '^zfs destroy.* tank/b@', '^zfs destroy tank/ci@auto$'] },
+      ),
+      inputs: { 'zfs-datasets': 'tank/ci\ntank/b' },
+      code: 1,
+      result: 'cleaned',
+      says: /: nothing in tank\/ci could be destroyed \([^;]*\)\. The caches/,
+    },
+    {
+      name: 'when the pool is suspended',
+      state: broken({ suspended: true }),
+      code: 1,
+      result: 'nothing-to-do',
+      says: /nothing in tank\/ci could be destroyed/,
+    },
+    {
+      name: 'when lxc cannot be asked',
+      state: pool({ [container]: five() }, { ...lxd('lxc', known), uid: 1000 }),
+      inputs: { 'zfs-datasets': 'tank/lxd/containers/*', 'zfs-pattern': 'snapshot-*', 'zfs-lxc': 'incus' },
+      code: 1,
+      result: 'nothing-to-do',
+      says: /tank\/lxd\/containers\/ci could not be looked at \(incus could not be asked/,
+    },
+  ];
+
+  it.each(table)('$name: $code, $result', async ({ state, inputs, code, result, says }) => {
+    await zfs.set(state);
+    const done = await startAction<Report>(bundle, {
+      ...{ 'cargo-home': 'none', targets: 'none', 'sccache-dir': 'none', 'runner-dir': 'none' },
+      ...{ 'zfs-host': server.host, 'zfs-port': String(server.port), 'zfs-user': server.user },
+      ...{ 'zfs-private-key': server.privateKey, 'zfs-known-hosts': server.knownHosts },
+      ...{ 'zfs-datasets': 'tank/ci', 'zfs-pattern': 'auto-*', 'zfs-keep': '3', 'zfs-max-age': '169h' },
+      ...inputs,
+    }).finished;
+    expect([done.code, done.report?.result], done.log).toEqual([code, result]);
+    expect(done.log.match(/^Error: .*/gm) ?? []).toHaveLength(code);
+    if (says) expect(done.log).toMatch(says);
+    expect(done.log).not.toMatch(/\n\s+at .*:\d+:\d+|Unexpected/);
   });
 });
 

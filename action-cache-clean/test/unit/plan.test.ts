@@ -55,11 +55,12 @@ const byAge: Case[] = [
   ['a minute less is not', {}, ['source s 719.9h 1GB'], ''],
   ['the workspace of a dead job goes after a day', {}, ['leftover l 25h 1GB', 'leftover m 23h 1GB'], 'l'],
   [
-    'an age by category is that of the category alone',
+    'an age by category is that of the category alone; the others keep their default',
     { 'max-age': 'git = 3d' },
-    ['checkout k 5d 1GB', 'source s 90d 1GB'],
-    'k',
+    ['checkout k 5d 1GB', 'source s 5d 1GB', 'source t 90d 1GB', 'leftover l 5d 1GB'],
+    'l t k',
   ],
+  ['without an age nothing goes for it', { 'max-age': 'none' }, ['source s 900d 1GB', 'leftover l 900d 1GB'], ''],
   [
     'an age of a category comes before that of all',
     { 'max-age': '5d, target = 50d' },

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Facts } from '../../src/facts.js';
 import type { Outcome } from '../../src/outcome.js';
 import { makePlan, type Plan } from '../../src/plan.js';
-import { report } from '../../src/report.js';
+import { outputs, report } from '../../src/report.js';
 import { DAY, factsOf, GB, inputsOf, NOW } from './facts-of.js';
 
 function planned(lines: string[], raw: Record<string, string> = {}, more: Partial<Facts> = {}) {
@@ -59,6 +59,43 @@ describe('the result', () => {
     expect(told.failed).toBeUndefined();
     expect(rowsOf(told)).toContain(`::group::Result: ${outputs.result}`);
     expect(told.summary).toMatch(new RegExp(`^### cache-clean: ${outputs.result}\n`));
+  });
+
+  const snapshots = (removed: number, failed?: string) => ({
+    lines: [],
+    rows: [{ dataset: 'tank/ci', removed, freed: GB, kept: 3, left: 0, unknown: 0 }],
+    failed,
+  });
+
+  it.each([
+    ['of a run that destroyed snapshots alone', 2, 'cleaned'],
+    ['of one that destroyed none', 0, 'nothing-to-do'],
+  ])('%s', (_, removed, result) => {
+    const { facts, plan } = planned([]);
+    expect(report(facts, plan, outcomeOf(facts, plan), snapshots(removed), 1).outputs.result).toBe(result);
+  });
+
+  it('of snapshots that could not be looked at is red, and says what became of the caches', () => {
+    const { facts, plan } = planned(old);
+    const failed = (outcome?: Outcome) => report(facts, plan, outcome, snapshots(0, 'No way.'), 1).failed;
+    expect(failed(outcomeOf(facts, plan))).toBe('No way. The caches were cleaned all the same.');
+    expect(failed()).toBe('No way. It was a dry run: nothing was removed.');
+  });
+
+  it('as JSON has all that its description names', () => {
+    const earlier = { runs: [{ at: NOW - DAY, freed: GB, sizes: { registry: GB } }], locks: {} };
+    const more = { earlier, sccache: { hits: 1, misses: 1, version: 'sccache 0.10.0' } };
+    const { facts, plan } = planned(old, {}, more);
+    const told = report(facts, plan, outcomeOf(facts, plan, { swept: 5 }), snapshots(1), 1);
+    const data = JSON.parse(told.outputs.report ?? '');
+    const named = [...outputs.report.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+    expect(named.length).toBeGreaterThan(5);
+    expect(Object.keys(data)).toEqual(expect.arrayContaining(named));
+    expect(data).toMatchObject({
+      swept: 5,
+      trend: { grown: 6 * GB, runs: 2, days: 1, freed: GB + 3 * GB + 5 },
+      snapshots: { rows: [{ dataset: 'tank/ci', removed: 1 }], lines: [] },
+    });
   });
 
   it('of a run that was cancelled is red, and says what became of it', () => {

@@ -168,7 +168,21 @@ describe('limits', () => {
 
   it('ages are spelt likewise, and 30 days are the default, a day for what dead jobs left', () => {
     expect(inputsOf().maxAge).toEqual({ all: 30 * DAY, runner: DAY });
-    expect(inputsOf({ 'max-age': '2w, git = 36h' }).maxAge).toEqual({ all: 14 * DAY, git: 36 * HOUR });
+  });
+
+  it.each([
+    ['2w, git = 36h', { all: 14 * DAY, git: 36 * HOUR, runner: DAY }],
+    ['registry = 14d', { all: 30 * DAY, registry: 14 * DAY, runner: DAY }],
+    ['12h', { all: 12 * HOUR, runner: 12 * HOUR }],
+    ['registry = none', { all: 30 * DAY, registry: Number.POSITIVE_INFINITY, runner: DAY }],
+    ['all = none, git = 2d', { all: Number.POSITIVE_INFINITY, git: 2 * DAY, runner: DAY }],
+    ['none', {}],
+  ])('an age for one thing leaves the others their defaults: %s', (text, ages) => {
+    expect(inputsOf({ 'max-age': text }).maxAge).toEqual(ages);
+  });
+
+  it('a longer min-age needs no word about the defaults that are shorter', () => {
+    expect(inputsOf({ 'min-age': '3d' }).minAgeMs).toBe(3 * DAY);
   });
 
   it.each([

@@ -16,7 +16,7 @@ export function secretLines({ tenant, host, port, owner, forge, root, origin }: 
     'secret DEPLOY_KEY: the private key of the deploys. Make the pair, paste deploy_key, then delete that file:',
     `    ssh-keygen -q -t ed25519 -N '' -C 'deploy ${tenant}' -f deploy_key`,
     `secret READ_TOKEN: a token that may read the repositories of ${owner} (of a user of its own, scope read:repository):`,
-    `    ${forge}/user/settings/applications; the submodules need it too`,
+    `    ${forge}/user/settings/applications; as a secret of ${owner}, since root-pin.yml in the submodules needs it too`,
     `    (are the repositories at ${origin} private? then one of theirs as well, as a second line of \`tokens:\`)`,
     'variable DEPLOY_KNOWN_HOSTS: the known_hosts line of the target. From the target itself:',
     `    ${hostKeyCommand} && ${knownHostsCommand(host, port)}`,
@@ -65,7 +65,12 @@ told() { echo "$1" >&2; }
 ${sudoers.length > 0 ? `command -v visudo >/dev/null || { echo 'There is no sudo here; install it. Nothing was changed.' >&2; exit 1; }\n` : ''}${
   user === 'root'
     ? ''
-    : `# '*' for a password: none fits, and yet sshd without PAM does not take the account for a locked one.
+    : `# Whoever owns the folder may have a unit that creates files in it.
+owner=${user}; [ ! -d ${q(folder)} ] || owner=$(stat -Lc %U ${q(folder)})
+case $owner in root|${user}) ;; *)
+  echo "${folder} belongs to $owner, and was left so: run setup with --user $owner, with another --folder, or, when nothing of $owner creates files there, run this again after: chown ${user} ${folder}. Nothing was changed." >&2; exit 1;;
+esac
+# '*' for a password: none fits, and yet sshd without PAM does not take the account for a locked one.
 if ! id ${user} >/dev/null 2>&1; then useradd --create-home --shell /bin/sh ${user}; usermod -p '*' ${user}; told 'made the user ${user}'; fi
 # So that a failed deploy can show the journal of the unit.
 if getent group systemd-journal >/dev/null && ! id -nG ${user} | grep -qw systemd-journal; then
@@ -74,8 +79,12 @@ fi
 `
 }# The folder alone: a release is put there by rename, and what lies there now keeps its owner.
 if [ ! -d ${q(folder)} ]; then mkdir -p ${q(folder)}; told ${q(`made ${folder}`)}; fi
-if [ "$(stat -c %U ${q(folder)})" != ${user} ]; then chown ${user} ${q(folder)}; told ${q(`gave ${folder} to ${user}`)}; fi
-home=$(getent passwd ${user} | cut -d: -f6)
+${
+  user === 'root'
+    ? ''
+    : `if [ "$(stat -Lc %U ${q(folder)})" != ${user} ]; then chown ${user} ${q(folder)}; told ${q(`gave ${folder} to ${user}`)}; fi
+`
+}home=$(getent passwd ${user} | cut -d: -f6)
 keys=$home/.ssh/authorized_keys
 wanted=${q(key)}
 if ! grep -qxF -- "$wanted" "$keys" 2>/dev/null; then

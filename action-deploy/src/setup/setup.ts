@@ -66,6 +66,8 @@ async function carryOut(asked: SetupOptions, say: (text: string) => void): Promi
   }
   if (states.length > 0 && states.every((state) => state === 'unchanged'))
     say('Nothing to do: every workflow is as it should be.');
+  if (asked.write !== undefined && asked.writeSubmodules.length === 0)
+    say('A root that nobody pushed is found by its submodules alone: --write-submodule CHECKOUT,... writes theirs.');
   return !states.includes('kept');
 }
 

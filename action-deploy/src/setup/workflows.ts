@@ -90,6 +90,8 @@ jobs:
     timeout-minutes: 15
     steps:
       - uses: ${checkout}
+        with:
+          fetch-depth: 0 # where a pull request left its base
 ${syncStep(tenant, 'Submodules', '1m')}`,
   };
 }
@@ -100,6 +102,8 @@ function rootPin(tenant: TenantOptions): Workflow {
     path: 'root-pin.yml',
     what: 'in every submodule: does the root pin this commit yet (a root that was not pushed starts no workflow)',
     text: `# Does the root pin this commit yet? A root that was never pushed starts no workflow, so only the submodule can tell.
+# It waits for that push up to \`grace\`, and holds a place of the runner meanwhile: give the runner a capacity of 2 or more, or
+# this job a label of its own, or a deploy waits behind it.
 name: root-pin
 on:
   push:
@@ -145,6 +149,10 @@ jobs:
     runs-on: ${scalar(tenant.label)}
     timeout-minutes: 60
     steps:
+      # What its Cargo.lock names is evicted last.
+      - uses: ${checkout}
+        with:
+          persist-credentials: false
       - name: Clean
         uses: ${use(tenant, 'action-cache-clean')}
         with:

@@ -59,6 +59,12 @@ describe('setup in the bundle', () => {
     expect([filesOf(root), times()]).toEqual([before, then]);
   });
 
+  it('who writes those of the root alone is told of those of the submodules; who wrote both is not', () => {
+    const hint = /A root that nobody pushed .* --write-submodule/;
+    expect(setup(...least, '--write', root).stdout).toMatch(hint);
+    expect(write().stdout).not.toMatch(hint);
+  });
+
   it('the workflows pass every rule of the guard about workflows', async () => {
     const repository = new Repository();
     try {

@@ -42,7 +42,7 @@ describe('several hosts', () => {
     const deploying = start({
       ...way,
       'private-key': one.host.privateKey,
-      'known-hosts': `[${link.host}]:${link.port} ${one.host.hostKey}\n${two.host.knownHosts}`,
+      'known-hosts': `[${link.host}]:${link.port} ${one.host.hostKey}\n${one.host.knownHosts}${two.host.knownHosts}`,
       hosts: stringify(hosts),
       soak: '300ms',
       ...artifacts({ ...entry, 'health-timeout': '2s', 'health-command': healthy(name) }, unitEntry(one, botserver)),
@@ -119,6 +119,52 @@ describe('several hosts', () => {
       expect(one).toBe(two);
     });
     expect((await deploy({})).result).toEqual(['deployed', 'deployed']);
+  });
+
+  describe('of which one cannot be reached', () => {
+    const all = (broken: object, change: Record<string, string> = {}) => ({
+      ...change,
+      hosts: stringify([
+        ...tenants.map(({ host }, index) => ({ host: host.host, name: index === 0 ? 'one' : 'two' })),
+        { name: 'three', ...broken },
+      ]),
+    });
+    const powered = () => ({ host: tenants[0].host.host, port: 9 });
+
+    it('are deployed to without it where max-failed-hosts allows one, and the run is red', async () => {
+      const {
+        result,
+        code,
+        log,
+        runs: [one, two] = [],
+        outputs,
+      } = await deploy(all(powered(), { 'max-failed-hosts': '1' }));
+      expect([code, result, outputs.result]).toEqual([1, ['deployed', 'deployed', 'failed'], 'failed']);
+      expect(one).toBe(two);
+      expect(log).toMatch(/three: failed\. Could not reach .*:9: connection refused/);
+    });
+
+    it('are not begun where it allows none, and the outputs are there', async () => {
+      const before = await runs();
+      const { result, code, outputs } = await deploy(all(powered()));
+      expect([code, result, outputs.result]).toEqual([1, ['planned', 'planned', 'failed'], 'failed']);
+      expect(await runs()).toEqual(before);
+    });
+
+    it('are deployed to without one that refuses the login, which counts as the same', async () => {
+      const { result, log } = await deploy(
+        all({ host: tenants[0].host.host, user: 'deploy' }, { 'max-failed-hosts': '1' }),
+      );
+      expect(result).toEqual(['deployed', 'deployed', 'failed']);
+      expect(log).toMatch(/three: failed\. .*did not accept the private key/);
+    });
+
+    it('are told of by status, in which it is unknown', async () => {
+      const { code, log, outputs } = await deploy(all(powered(), { mode: 'status' }));
+      expect([code, outputs.result]).toEqual([1, 'unknown']);
+      expect(outputs.release).toMatch(/^\d{8}T/);
+      expect(log).toMatch(/one: \d{8}T.* since .*two: \d{8}T.* since .*three: unknown/s);
+    });
   });
 
   it('one that cannot be deployed to is refused before any is touched', async () => {

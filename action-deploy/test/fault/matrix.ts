@@ -124,7 +124,7 @@ function judgeWords({ log, code, signal, outputs }: Finished, isNew: boolean, ma
   const says: Record<string, RegExp> = {
     deployed: /Result: deployed/,
     'rolled-back': /Rolled back: .+ runs again, proven\./,
-    failed: /Nothing that runs was touched\./,
+    failed: /Nothing that runs was touched\.|Nothing was switched\./,
     unknown: /could not be seen how the target stands.*mode status tells/,
   };
   expect(log).toMatch(says[result] ?? `a result that fits (${result})`);

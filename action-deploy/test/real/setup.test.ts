@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -43,10 +43,14 @@ describe('a tenant made ready by setup', () => {
   });
 
   /** Runs the deploy step of the written workflow, with the secrets filled in and stand-ins for what cargo would build. */
-  async function deploy(version: string, behaviour: Parameters<typeof binaryEntry>[1]['behaviour'] = 'healthy') {
+  async function deploy(
+    version: string,
+    behaviour: Parameters<typeof binaryEntry>[1]['behaviour'] = 'healthy',
+    ui = version,
+  ) {
     const workflow = parseYaml(readFileSync(join(folder, '.forgejo/workflows/deploy.yml'), 'utf8'));
     const step = workflow.jobs.deploy.steps.at(-1).with as Record<string, string>;
-    const built = [await binaryEntry(botserver, { version, behaviour }), await binaryEntry(botui, { version })];
+    const built = [await binaryEntry(botserver, { version, behaviour }), await binaryEntry(botui, { version: ui })];
     const entries = (parseYaml(step.artifacts ?? '') as Record<string, string>[]).map((entry, index) => ({
       ...entry,
       artifact: built[index]?.artifact,
@@ -61,6 +65,23 @@ describe('a tenant made ready by setup', () => {
     });
   }
   let knownHosts = '';
+
+  it('a folder that belongs to somebody else is left to them, with the choices, and nothing is changed', async () => {
+    await tenant.host.exec('useradd gbuser; mkdir -p /opt/gbo/bin; chown gbuser:gbuser /opt/gbo/bin');
+    const { code, stderr } = await onTarget(withKey('--print', 'target'));
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /^\/opt\/gbo\/bin belongs to gbuser, and was left so: .*--user gbuser.*--folder.*chown deploy \/opt\/gbo\/bin\. Nothing was changed\.\n$/,
+      ),
+    ]);
+    const after = await tenant.host.exec('stat -c %U:%G /opt/gbo/bin; id deploy; ls /etc/sudoers.d');
+    expect(after.stdout).toBe('gbuser:gbuser\nREADME\n');
+    // By one of the choices: the owner deploys.
+    const owner = await onTarget(withKey('--user', 'gbuser', '--print', 'target'));
+    expect(owner.code).toBe(0);
+    await tenant.host.exec(`rm -r /opt/gbo ${rulesFile}; userdel --remove gbuser`);
+  });
 
   it('the target script brings user, folder, key and rules there, and prints the known_hosts line', async () => {
     const { code, stdout, stderr } = await onTarget(withKey('--print', 'target'));
@@ -168,6 +189,108 @@ describe('a tenant made ready by setup', () => {
     expect(finished.log).toContain('Result: deployed');
     expect(await tenant.answer(botserver.port)).toContain('"version":"1.0.0"');
     expect(await tenant.answer(botui.port)).toContain('"version":"1.0.0"');
+  });
+
+  // Of another user's process the kernel tells nothing: what it runs is asked by sudo.
+  const invocations = async () =>
+    (await tenant.host.exec('systemctl show -P InvocationID system ui')).stdout.trim().split(/\n+/);
+
+  it('the same deploy again restarts nothing', async () => {
+    const before = await invocations();
+    const { report, code } = await deploy('1.0.0');
+    expect([code, report?.hosts[0]?.result]).toEqual([0, 'unchanged']);
+    expect(await invocations()).toEqual(before);
+  });
+
+  it('a deploy that changes botui alone leaves the process of botserver alone', async () => {
+    const before = await invocations();
+    const { log } = await deploy('1.0.0', 'healthy', '1.0.1');
+    expect(log).toContain('Result: deployed');
+    const after = await invocations();
+    expect([after[0], after[1] === before[1]]).toEqual([before[0], false]);
+  });
+
+  /** What the deploy user sees of both, by the inputs of the written workflow. */
+  const status = async () => {
+    const programs = [botserver, botui].map(({ path, unit }) => ({ path, unit }));
+    const way = { ...tenant.way, user: 'deploy', 'private-key': readFileSync(keyFile, 'utf8') };
+    const { code, log, outputs } = await run({ ...way, mode: 'status', artifacts: stringify(programs) });
+    return { green: code === 0 && outputs.result === 'unchanged', release: outputs.release, log };
+  };
+
+  it('a process that does not run what lies at its path turns status red, and is restarted alone', async () => {
+    expect(await status()).toMatchObject({ green: true, release: expect.stringMatching(/^\d{8}T/) });
+    const { artifact } = await binaryEntry(botserver, { version: '1.1.0' });
+    const bin = join(tenant.host.rootDir, 'opt/gbo/bin');
+    copyFileSync(String(artifact), join(bin, 'other'));
+    await tenant.host.exec(
+      'cd /opt/gbo/bin && mv botserver right && mv other botserver && systemctl restart system && mv right botserver',
+    );
+    const seen = await status();
+    expect(seen).toMatchObject({ green: false, release: '' });
+    expect(seen.log).toMatch(/no release is proven to run \(system\.service runs other bytes/);
+    const before = await invocations();
+    const { log } = await deploy('1.0.0', 'healthy', '1.0.1');
+    expect(log).toContain('system.service is restarted: it does not run what lies at its path.');
+    const after = await invocations();
+    expect([after[0] === before[0], after[1]]).toEqual([false, before[1]]);
+    expect(await tenant.answer(botserver.port)).toContain('"version":"1.0.0"');
+  });
+
+  it.each([
+    ['that is stopped', 'systemctl stop ui', 'systemctl start ui', /ui\.service is inactive \(dead\)/],
+    [
+      'of which sudo tells nothing',
+      `sed '/sha256sum/d' ${rulesFile} > /root/less; mv ${rulesFile} /root/rules; cp /root/less ${rulesFile}`,
+      `mv /root/rules ${rulesFile}`,
+      /could not be told what system\.service runs .*sudo -n sha256sum/,
+    ],
+  ])('status is red over a unit %s', async (_, make, mend, says) => {
+    await tenant.host.exec(make);
+    const { green, release, log } = await status();
+    await tenant.host.exec(mend);
+    expect([green, release]).toEqual([false, '']);
+    expect(log).toMatch(says);
+    expect((await status()).green).toBe(true);
+  });
+
+  it('a unit that somebody edited without daemon-reload is reloaded with the deploy', async () => {
+    await edit('# one');
+    const { log } = await deploy('1.0.0', 'healthy', '1.0.2');
+    expect(log).toContain('ui.service was edited on disk without daemon-reload; it is reloaded with this deploy.');
+    expect(log).toContain('Result: deployed');
+  });
+  const edit = (text: string) => tenant.host.exec(`echo '${text}' >> /etc/systemd/system/ui.service`);
+
+  it('and without that rule a deploy that changes something is refused, with the line to add', async () => {
+    await edit('# two');
+    await tenant.host.exec(`cp -p ${rulesFile} /root/rules; sed -i '/daemon-reload/d' ${rulesFile}`);
+    const before = await invocations();
+    const refused = await deploy('1.0.0', 'healthy', '1.0.3');
+    expect([refused.code, refused.report?.hosts[0]?.result]).toEqual([1, 'refused']);
+    expect(refused.log).toMatch(
+      /ui\.service was edited on the target without daemon-reload.*\ndeploy ALL=\(root\) NOPASSWD: \/usr\/bin\/systemctl daemon-reload\n/,
+    );
+    const { code, report } = await deploy('1.0.0', 'healthy', '1.0.2');
+    expect([code, report?.hosts[0]?.result]).toEqual([0, 'unchanged']);
+    expect(await invocations()).toEqual(before);
+    await tenant.host.exec(`mv /root/rules ${rulesFile}; systemctl daemon-reload`);
+    expect((await deploy('1.0.0')).log).toContain('Result: deployed');
+  });
+
+  it('check asks for the dead-man of a file without a unit too, and by its rules such a file is deployed', async () => {
+    const limits = { path: '/opt/gbo/bin/limits.toml', type: 'config' };
+    const way = { ...tenant.way, user: 'deploy', 'private-key': readFileSync(keyFile, 'utf8') };
+    await tenant.host.exec(`mv ${rulesFile} /root/rules`);
+    const { log, code } = await run({ ...way, ...limits, mode: 'check' });
+    await tenant.host.exec(`mv /root/rules ${rulesFile}`);
+    expect([code, log]).toEqual([1, expect.stringMatching(/no password-less sudo rule for `systemd-run --uid=deploy/)]);
+    const deployed = await run({ ...way, ...limits, artifact: tenant.file('limits.toml', 'a = 1\n') });
+    expect(deployed.log).toContain('Result: deployed');
+    await tenant.host.exec('rm /opt/gbo/bin/limits.toml');
+    // The record is of one state folder: what runs is to be its last word again.
+    await deploy('1.0.0', 'healthy', '1.0.4');
+    expect((await deploy('1.0.0')).log).toContain('Result: deployed');
   });
 
   it('and a bad release is rolled back by them too, with the journal of what failed', async () => {

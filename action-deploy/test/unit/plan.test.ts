@@ -24,7 +24,7 @@ const config = artifactOf({
   activate: { how: 'caddy' },
   check: 'caddy validate --config {file} --adapter caddyfile',
 });
-const caddy = unitOf({ name: 'caddy.service', execStart: ['/usr/bin/caddy'], runs: [], canReload: true });
+const caddy = unitOf({ name: 'caddy.service', execStart: ['/usr/bin/caddy'], runs: [] });
 const caddyHosts = (old: string[] | undefined, now: string[] | undefined) => ({
   units: [caddy],
   caddyHosts: { [config.path]: { old, new: now } },
@@ -120,6 +120,41 @@ describe('what is planned depends on what is there', () => {
     ],
   ])('%s', (_, host, verdict) => {
     expect(plan([wanted], host).verdict).toBe(verdict);
+  });
+
+  it('what could not be told is no reason to restart, and not green either', () => {
+    const untold = { units: [unitOf({ runs: undefined })], uid: 1000, user: 'deploy' };
+    const same = plan([wanted], { ...untold, files: [fileOf({ sha256: wanted.sha256 })] });
+    expect([same.verdict, same.refusals.join()]).toEqual([
+      'refused',
+      expect.stringMatching(
+        /could not be told what system\.service runs; try `sudo -n sha256sum \/proc\/100\/exe` as deploy/,
+      ),
+    ]);
+    // Restarted in any case, and the proof looks again.
+    expect(plan([wanted], untold).verdict).toBe('change');
+  });
+
+  it.each<[string, Partial<HostFacts>, Partial<LocalArtifact>, HostPlan['verdict']]>([
+    ['a unit was edited on disk', { units: [unitOf({ needsReload: true })] }, {}, 'refused'],
+    ['no unit was edited', {}, {}, 'change'],
+    [
+      'a unit was edited, but nothing has to be done',
+      { units: [unitOf({ needsReload: true })], files: [fileOf({ sha256: wanted.sha256 })] },
+      {},
+      'unchanged',
+    ],
+    ['a unit file comes', {}, { type: 'unit' }, 'refused'],
+  ])('without a rule for daemon-reload, when %s', (_, host, artifact, verdict) => {
+    const made = plan([artifactOf(artifact)], {
+      uid: 1000,
+      user: 'deploy',
+      sudoMissing: ['systemctl daemon-reload'],
+      ...host,
+    });
+    expect(made.verdict).toBe(verdict);
+    if (verdict === 'refused')
+      expect(made.refusals.join()).toContain('deploy ALL=(root) NOPASSWD: /usr/bin/systemctl daemon-reload');
   });
 
   it('only the changed one of two artifacts travels, and both belong to the release', () => {

@@ -45,7 +45,7 @@ describe('a megabyte that somebody made to hang the guard', () => {
       baseTools: new Map(),
       suppressions,
       badSuppressions,
-      baseline: new Map(),
+      baseline: [],
       today: '2027-01-31',
     });
     const { user, system } = process.cpuUsage(before);

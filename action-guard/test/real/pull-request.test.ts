@@ -62,6 +62,24 @@ describe('a pull request', () => {
     }
   });
 
+  it.each(['pull_request', 'pull_request_target'])(
+    'is judged by its head, which gets the status, on %s',
+    async (name) => {
+      const head = branch({ [PATH]: workflow('') });
+      const sha = name === 'pull_request' ? head : base;
+      const { code, report } = await check(head, {}, { GITHUB_EVENT_NAME: name, GITHUB_SHA: sha });
+      expect([code, report?.commit, forge.shown.length]).toEqual([1, head, 1]);
+      expect(forge.statuses.at(-1)).toMatchObject({ commit: head, state: 'failure' });
+    },
+  );
+
+  it('is red where pull_request_target left only its base in the checkout, and told how to have its head too', async () => {
+    const env = { GITHUB_EVENT_NAME: 'pull_request_target', GITHUB_SHA: base };
+    const { code, log } = await check('a'.repeat(40), {}, env);
+    expect([code, forge.statuses]).toEqual([1, []]);
+    expect(log).toMatch(/no commit a{40} .*Nothing was judged\..*`ref: refs\/pull\/7\/head`/s);
+  });
+
   it('with a file of more than 4 MiB, also one that a later commit took away, is not green', async () => {
     const large = 'x'.repeat(4 * 1024 * 1024 + 1);
     const there = branch({ 'data/dump.env': large });

@@ -163,7 +163,7 @@ describe('a pull request', () => {
       changed,
       suppressions: [],
       badSuppressions: [],
-      baseline: new Map(),
+      baseline: [],
       today: '2027-01-31',
     });
     expect(rules.map((rule) => rule.status)).toEqual([status]);

@@ -10,12 +10,13 @@ import type { Family, Finding, Severity } from '../../src/rule.js';
 import { suppressionsIn } from '../../src/suppressions.js';
 import { treeOf } from '../../src/tree.js';
 
-/** Every line with BAD in it is wrong, every line with MAYBE cannot be told. */
+/** Every line with BAD in it is wrong, every line with MAYBE cannot be told; a line MILD or OTHERWISE says how. */
 function family(severity: Severity = 'error', suppressible = true): Family {
-  const finding = (status: Finding['status'], path: string, line: number): Finding => ({
+  const finding = (status: Finding['status'], path: string, line: number, text: string): Finding => ({
     status,
     at: { path, line, column: 1 },
-    message: 'It is bad.',
+    message: `It is ${text.includes('OTHERWISE') ? 'wrong' : 'bad'} (${text.length}).`,
+    ...(text.includes('MILD') ? { severity: 'warning' } : {}),
   });
   return {
     name: 'demo',
@@ -33,8 +34,8 @@ function family(severity: Severity = 'error', suppressible = true): Family {
           head.matching(['conf/**']).flatMap(({ path, text }) =>
             text.split('\n').flatMap((line, index) => {
               if (line.includes('THROW')) throw new Error('it broke');
-              if (line.includes((options as { word: string }).word)) return [finding('fail', path, index + 1)];
-              return line.includes('MAYBE') ? [finding('unknown', path, index + 1)] : [];
+              if (line.includes((options as { word: string }).word)) return [finding('fail', path, index + 1, text)];
+              return line.includes('MAYBE') ? [finding('unknown', path, index + 1, text)] : [];
             }),
           ),
         samples: { good: [], bad: [] },
@@ -124,6 +125,24 @@ describe('what counts', () => {
       'the same in another file is new',
       { head: { 'conf/a': 'BAD', 'conf/b': 'BAD' }, base: { 'conf/a': 'BAD' } },
       ['demo/bad 1 error', 'demo/bad 1 error old'],
+      'fail',
+    ],
+    [
+      'an error is new where the same line was worth a warning',
+      { head: { 'conf/a': 'BAD' }, base: { 'conf/a': 'BAD\nMILD' } },
+      ['demo/bad 1 error'],
+      'fail',
+    ],
+    [
+      'a warning is old where the same line was worth an error',
+      { head: { 'conf/a': 'BAD\nMILD' }, base: { 'conf/a': 'BAD' } },
+      ['demo/bad 1 warning old'],
+      'pass',
+    ],
+    [
+      'what is wrong with a line in another way is new',
+      { head: { 'conf/a': 'BAD\nOTHERWISE' }, base: { 'conf/a': 'BAD' } },
+      ['demo/bad 1 error'],
       'fail',
     ],
     [
@@ -289,8 +308,7 @@ describe('what could not be told', () => {
 });
 
 describe('a baseline', () => {
-  const accept = (head: Record<string, string>) =>
-    writeBaseline(judged({ head }).findings.map((each) => each.fingerprint));
+  const accept = (head: Record<string, string>) => writeBaseline(judged({ head }).findings);
 
   it('accepts what was there when it was written, wherever it moves', () => {
     const baseline = accept({ 'conf/a': 'BAD' });
@@ -304,6 +322,16 @@ describe('a baseline', () => {
       'demo/bad 2 error baseline',
       'demo/bad 3 error',
     ]);
+  });
+
+  it('of a warning accepts no error of the same line', () => {
+    expect(told({ head: { 'conf/a': 'BAD' }, baseline: accept({ 'conf/a': 'BAD\nMILD' }) })).toEqual([
+      'demo/bad 1 error',
+    ]);
+  });
+
+  it('holds no text of the files', () => {
+    expect(accept({ 'conf/a': 'BAD k7Qw2ZpX' })).not.toMatch(/BAD|k7Qw2ZpX/);
   });
 
   it('is about its file', () => {
@@ -371,7 +399,7 @@ it('a rule of ours that fails has told nothing, and is not green', () => {
   }));
   const tree = treeOf({ 'conf/a': 'x' });
   const policy = readPolicy(undefined, 'policy', [broken]);
-  const none = { tools: new Map(), baseTools: new Map(), suppressions: [], badSuppressions: [], baseline: new Map() };
+  const none = { tools: new Map(), baseTools: new Map(), suppressions: [], badSuppressions: [], baseline: [] };
   const { rules, findings } = judge({ families: [broken], policy, head: tree, today: '2026-11-24', ...none });
   expect(rules[0]?.status).toBe('unknown');
   expect(findings[0]?.message).toMatch(/The rule demo\/bad failed \(oh\); please report it\./);

@@ -27,7 +27,7 @@ function judged(family: Family, head: Files, base?: Files, options: object = {})
     changed: base && new Set(paths.filter((path) => text(head[path]) !== text(base[path]))),
     suppressions: [],
     badSuppressions: [],
-    baseline: new Map(),
+    baseline: [],
     today: '2026-11-24',
   });
   return { findings, status: new Map(rules.map(({ id, status }) => [id, status])) };

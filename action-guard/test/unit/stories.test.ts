@@ -8,10 +8,10 @@ import * as g from '../guide.js';
 
 const policy = readPolicy(undefined, 'policy', families);
 
-/** What a pull request upon the guide's files is told: `rule path:line`, with `?` for what could not be told. */
-function told(change: g.Change): string[] {
+/** What a pull request upon the guide's files, or upon others, is told: `rule path:line`, with `?` for what could not be told. */
+function told(change: g.Change, guide: Record<string, string> = g.guide): string[] {
   const head = Object.fromEntries(
-    Object.entries({ ...g.guide, ...g.changed(g.guide, change) }).filter(([, text]) => text !== undefined),
+    Object.entries({ ...guide, ...g.changed(guide, change) }).filter(([, text]) => text !== undefined),
   ) as Record<string, string>;
   const tree = treeOf(head);
   const suppressions = tree.matching(['**']).map(suppressionsIn);
@@ -19,13 +19,13 @@ function told(change: g.Change): string[] {
     families,
     policy,
     head: tree,
-    base: treeOf(g.guide),
+    base: treeOf(guide),
     tools: new Map(),
     baseTools: new Map(),
-    changed: new Set(Object.keys(change).filter((path) => head[path] !== g.guide[path])),
+    changed: new Set(Object.keys(change).filter((path) => head[path] !== guide[path])),
     suppressions: suppressions.flatMap(({ found }) => found),
     badSuppressions: suppressions.flatMap(({ bad }) => bad),
-    baseline: new Map(),
+    baseline: [],
     today: '2026-11-24',
   });
   return findings
@@ -340,3 +340,23 @@ it.each<[title: string, change: g.Change, told: string[]]>([
   ],
   ['documents only', { 'docs/notes.md': '# Notes\n\nRun `lxc list`.\n' }, []],
 ])('%s', (_, change, expected) => expect(told(change)).toEqual([...expected].sort()));
+
+it.each<[title: string, base: Record<string, string>, change: g.Change, told: string[]]>([
+  [
+    'the only accept of loopback is taken out, where it was worth a warning',
+    {
+      [g.FIREWALL]:
+        '*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 127.0.0.0/8 -j ACCEPT\n-A INPUT -p tcp --dport 6379 -j DROP\nCOMMIT\n',
+    },
+    { [g.FIREWALL]: edit('-A INPUT -s 127.0.0.0/8 -j ACCEPT\n', '') },
+    [`ipt/loopback-order ${g.FIREWALL}:3`],
+  ],
+  [
+    'an acl that refused ANY alone refuses nothing',
+    { [g.COREFILE]: 'acme.example.com:53 {\n    acl {\n        block type ANY\n    }\n    file db\n}\n' },
+    { [g.COREFILE]: edit('block type ANY', 'allow net 10.0.0.0/8') },
+    [`dns/acl-open ${g.COREFILE}:2`],
+  ],
+])('what was a little wrong gets worse: %s', (_, base, change, expected) =>
+  expect(told(change, base)).toEqual(expected),
+);

@@ -142,6 +142,12 @@ describe('a pull request', () => {
       { pull_request: { number: 7, merge_base: mergeBase, base: { ref: 'main', sha: base } } },
       { GITHUB_SHA: await head('.'), GITHUB_REF: 'refs/pull/7/head' },
     );
+  /** As Forgejo sets it: the commit is that of the base. */
+  const pullTarget = (sha?: string) => {
+    const payload = { number: 7, merge_base: base, base: { ref: 'main', sha: base }, head: sha ? { sha } : undefined };
+    const variables = { GITHUB_SHA: base, GITHUB_REF: 'refs/heads/main' };
+    return event('pull_request_target', { pull_request: payload }, variables);
+  };
 
   beforeAll(async () => {
     // Something is wrong with app on main already, which is not the matter of this pull request.
@@ -163,6 +169,19 @@ describe('a pull request', () => {
       [base, 'PUSHED'],
       [base, 'PUSHED'],
     ]);
+  });
+
+  it('is asked about the same on pull_request_target, whose commit is the base', async () => {
+    const red = await world.check({}, pullTarget(await head('.')));
+    expect([red.code, pathsOf(red), told(red)], red.log).toEqual([1, ['.', 'lib'], ['lib origin: LAGGING']]);
+  });
+
+  it.each([
+    ['is not in the checkout', 'a'.repeat(40), /a{40} is not in this checkout\..*`ref: refs\/pull\/7\/head`/s],
+    ['is not said', undefined, /does not say which commit is the head.*Run this on `pull_request`/s],
+  ])('whose head %s on pull_request_target is red, and told what to do', async (_, sha, says) => {
+    const red = await world.check({}, pullTarget(sha));
+    expect([red.code, red.log], red.log).toEqual([1, expect.stringMatching(says)]);
   });
 
   it('never pushes, not even where that is allowed', async () => {

@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import GithubSlugger from 'github-slugger';
 import type { Tokens } from 'marked';
 import { afterAll, describe, expect, it } from 'vitest';
+import { parse as parseYaml } from 'yaml';
 import { all, documents, plainText, root, shellBlocks, tenantDocuments } from '../documents.js';
 
 const texts = documents();
@@ -53,16 +54,19 @@ describe('links', () => {
     expect(outside.filter(({ href }) => !/^(https:\/\/|http:\/\/localhost\b)/.test(href))).toEqual([]);
   });
 
-  it('and addresses of a forge in documents are of example.com', () => {
+  it('and addresses of a forge are of example.com, but for the actions that Forgejo itself has', () => {
     const own = texts.filter(({ path }) => !path.startsWith('action-guard/rules/'));
-    const uses = own.flatMap(({ tokens }) =>
+    const addresses = own.flatMap(({ tokens }) =>
       all(tokens)
         .filter(({ type }) => type === 'code')
         .flatMap((token) => (token as Tokens.Code).text.match(/https:\/\/[\w.-]+\/(gbo|actions|acme)\//g) ?? []),
     );
-    expect(new Set(uses.map((address) => new URL(address).hostname))).toEqual(
-      new Set(['forge.example.com', 'github.com']),
-    );
+    expect([...new Set(addresses)].sort()).toEqual([
+      'https://data.forgejo.org/actions/',
+      'https://forge.example.com/acme/',
+      'https://forge.example.com/gbo/',
+      'https://github.com/acme/',
+    ]);
   });
 });
 
@@ -128,6 +132,16 @@ describe("an action's README", () => {
     const languages = all(document?.tokens ?? []).map((token) => (token as Tokens.Code).lang);
     expect(languages).toContain('yaml');
   });
+
+  it.each(['action-guard', 'action-submodule-sync'])(
+    '%s fetches in its first example where pull requests left their base',
+    (action) => {
+      const document = texts.find(({ path }) => path === `${action}/README.md`);
+      const [example] = all(document?.tokens ?? []).filter((token) => (token as Tokens.Code).lang === 'yaml');
+      const { jobs } = parseYaml((example as Tokens.Code).text) as { jobs: Record<string, { steps: unknown[] }> };
+      expect(Object.values(jobs)[0]?.steps[0]).toMatchObject({ with: { 'fetch-depth': 0 } });
+    },
+  );
 
   it.each(actions)('%s names in its exit states exactly the results that there are', async (action) => {
     const { outputs } = (await import(join(root, action, 'src/report.ts'))) as { outputs: { result: string } };

@@ -45,30 +45,54 @@ const PAGE = 50;
 /** Pages that are looked through for an old comment. */
 const MOST_PAGES = 40;
 
-const comments = z.array(z.object({ id: z.number(), body: z.string().nullish() }));
+const user = z.object({ id: z.number() });
+const comments = z.array(z.object({ id: z.number(), body: z.string().nullish(), user: user.nullish() }));
+type Comment = z.output<typeof comments>[number];
 
 /**
  * Forgejo's REST API, as far as actions speak to pull requests (Forgejo API docs: issue comments, pull reviews). Paging is
  * by `limit`; positions are file lines; an inline comment is only removed by way of its review.
  */
 export function openForge({ apiUrl, repository, token }: ForgeOptions): Forge {
-  const base = `${apiUrl.replace(/\/$/, '')}/repos/${repository.split('/').map(encodeURIComponent).join('/')}`;
+  const api = apiUrl.replace(/\/$/, '');
+  const base = `${api}/repos/${repository.split('/').map(encodeURIComponent).join('/')}`;
   const ask = (method: string, path: string, body?: unknown) => request(method, `${base}${path}`, token, body);
 
-  async function list(path: string): Promise<z.output<typeof comments>> {
-    const all: z.output<typeof comments> = [];
+  async function list(path: string): Promise<Comment[]> {
+    const all = new Map<number, Comment>();
     for (let page = 1; page <= MOST_PAGES; page++) {
       const read = comments.safeParse(await ask('GET', `${path}?page=${page}&limit=${PAGE}`));
-      if (!read.success || read.data.length === 0) break;
-      all.push(...read.data);
+      const fresh = read.success ? read.data.filter(({ id }) => !all.has(id)) : [];
+      // Reviews come in pages; comments of an issue or of a review do not: each page is all of them
+      // (ListIssueComments, GetPullReviewComments).
+      if (fresh.length === 0) break;
+      for (const each of fresh) all.set(each.id, each);
     }
-    return all;
+    return [...all.values()];
+  }
+
+  let asked: Promise<number | undefined> | undefined;
+  /** Whose token it is; one that may not ask that leaves the marker alone to tell. */
+  function self(): Promise<number | undefined> {
+    asked ??= request('GET', `${api}/user`, token, undefined).then(
+      (answer) => user.safeParse(answer).data?.id,
+      () => undefined,
+    );
+    return asked;
+  }
+
+  /** What carries `hidden` and was written with this token. People quote a comment, or copy it from its beginning. */
+  async function ownOf(all: Comment[], hidden: string): Promise<Comment[]> {
+    const marked = all.filter(({ body }) => body?.startsWith(hidden));
+    if (marked.length === 0) return [];
+    const id = await self();
+    return marked.filter((each) => id === undefined || !each.user || each.user.id === id);
   }
 
   return {
     async sticky(pullRequest, marker, body) {
       const hidden = `<!-- ${marker} -->`;
-      const old = (await list(`/issues/${pullRequest}/comments`)).find((each) => each.body?.includes(hidden));
+      const [old] = await ownOf(await list(`/issues/${pullRequest}/comments`), hidden);
       const text = `${hidden}\n${body}`;
       if (old && body === '') await ask('DELETE', `/issues/comments/${old.id}`);
       else if (old && old.body !== text) await ask('PATCH', `/issues/comments/${old.id}`, { body: text });
@@ -77,13 +101,15 @@ export function openForge({ apiUrl, repository, token }: ForgeOptions): Forge {
     async review(pullRequest, marker, { commit, body, comments: lines }) {
       const hidden = `<!-- ${marker} -->`;
       const reviews = `/pulls/${pullRequest}/reviews`;
-      for (const { id, body: text } of await list(reviews)) {
+      for (const each of await list(reviews)) {
+        const { id } = each;
         const old = await list(`${reviews}/${id}/comments`);
         // A review that failed half-way has no text yet: only its comments tell whose it is.
-        const ours = old.filter((comment) => comment.body?.includes(hidden));
+        const ours = await ownOf(old, hidden);
         // Not by /issues/comments: that answers 204 and does nothing to a comment at a line.
         for (const comment of ours) await ask('DELETE', `${reviews}/${id}/comments/${comment.id}`);
-        const isEmpty = ours.length === old.length && (text?.includes(hidden) || ours.length > 0);
+        const hasOurText = (await ownOf([each], hidden)).length > 0;
+        const isEmpty = ours.length === old.length && (hasOurText || (ours.length > 0 && !each.body));
         // Left there, it is an empty box in the conversation; not every token may take it away.
         if (isEmpty) await ask('DELETE', `${reviews}/${id}`).catch(() => {});
       }
@@ -120,6 +146,8 @@ async function request(method: string, url: string, token: string, body: unknown
     throw failed(`${what} got no answer (${messageOf(error)}).`);
   }
   const text = await response.text();
+  // Another run, or somebody, was faster: it is gone.
+  if (method === 'DELETE' && response.status === 404) return undefined;
   if (!response.ok)
     throw failed(`${what} was answered with ${response.status}: ${text.slice(0, 200).replaceAll(/\s+/g, ' ')}.`);
   try {

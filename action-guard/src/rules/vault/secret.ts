@@ -1,3 +1,4 @@
+import { digest } from '../../fingerprint.js';
 import { Lines } from '../../lines.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import { matcher, type SourceFile } from '../../tree.js';
@@ -20,6 +21,8 @@ export interface CommitBlob {
   unread?: string;
   /** It stands for the commits that were not looked at, and is no file. */
   cut?: boolean;
+  /** What to do about that. */
+  todo?: string;
 }
 
 export const secret: Rule<VaultOptions> = {
@@ -50,7 +53,7 @@ function head({ head, options }: Look<VaultOptions>): { findings: Finding[]; see
     for (const each of secretsOf(file.path, file.kind, text).slice(0, MOST)) {
       const at = { path: file.path, ...lines.at(each.offset) };
       seen.add(keyOf(file.path, each, text));
-      findings.push(finding(each, at));
+      findings.push({ ...finding(each, at), subject: subjectOf(each, text) });
     }
   }
   return { findings, seen };
@@ -61,11 +64,11 @@ function history({ head, tools, options }: Look<VaultOptions>, seen: Set<string>
   const blobs = (tools.get('commits') ?? []) as CommitBlob[];
   const findings: Finding[] = [];
   const asked = matcher(options.files);
-  for (const { commit, path, text, kind = 'file', unread, cut } of blobs) {
+  for (const { commit, path, text, kind = 'file', unread, cut, todo } of blobs) {
     if (cut && unread) {
       // It is about no file, and a finding has to have one: the first of those that the policy asks for.
       const any = blobs.find((each) => asked(each.path))?.path ?? head.select(options.files)[0];
-      if (any !== undefined) leaveOutFile(any, unread);
+      if (any !== undefined) leaveOutFile(any, unread, todo);
       continue;
     }
     if (!asked(path)) continue;
@@ -75,15 +78,28 @@ function history({ head, tools, options }: Look<VaultOptions>, seen: Set<string>
       const key = keyOf(path, each, text);
       if (seen.has(key)) continue;
       seen.add(key);
-      findings.push(finding(each, { path, ...lines.at(each.offset) }, commit.slice(0, 12)));
+      const at = { path, ...lines.at(each.offset) };
+      findings.push({ ...finding(each, at, commit.slice(0, 12)), subject: subjectOf(each, text) });
     }
   }
   return findings;
 }
 
 /** The same secret in the same file is found once, wherever it stands in it by then. Stays in memory. */
-function keyOf(path: string, { offset, what, byName }: Secret, text: string): string {
-  return JSON.stringify([path, what, byName ? '' : text.slice(offset, offset + 44)]);
+function keyOf(path: string, secret: Secret, text: string): string {
+  return JSON.stringify([path, secret.what, secretAt(secret, text)]);
+}
+
+function secretAt({ offset, byName }: Secret, text: string): string {
+  if (byName) return '';
+  const start = text.slice(offset, offset + 300);
+  // A private key begins like any other.
+  return start.startsWith('-----') ? start : (/^[\w+/=.-]+/.exec(start)?.[0] ?? '');
+}
+
+/** Another secret in the place of an old one is a new finding: the history has both. */
+function subjectOf(secret: Secret, text: string): string {
+  return digest(JSON.stringify([secret.what, secretAt(secret, text)]));
 }
 
 function finding({ what, byName }: Secret, at: Finding['at'], commit?: string): Finding {

@@ -224,6 +224,13 @@ function placeholder(value: string): boolean {
   return new Set(lower.slice(0, 100)).size < 8;
 }
 
+/** A text that may quote a line of a file, without what would be a secret there. */
+export function masked(text: string): string {
+  return text
+    .replace(/\bhv[sbr]\.[A-Za-z0-9_-]{8,}/g, '***')
+    .replace(/[A-Za-z0-9+/]{43,}=?/g, (run) => (isKey(run) && (mixed(run) || /^[0-9a-f]+$/i.test(run)) ? '***' : run));
+}
+
 /** TLS keys of Vault itself; others are not its business. */
 function privateKeys(text: string, path: string): Secret[] {
   if (!path.toLowerCase().includes('vault')) return [];

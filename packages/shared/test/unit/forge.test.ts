@@ -73,6 +73,58 @@ describe('what a pull request is told', () => {
     expect(stand.reviews).toEqual([{ id: 2, body: 'good work', state: 'COMMENT', comments: [theirs] }]);
   });
 
+  const said = '<!-- gbo test -->\nbad';
+  const quotes = {
+    'quotes it': said.replaceAll(/^/gm, '> '),
+    'quotes it below words of his own': `Is this right?\n\n${said.replaceAll(/^/gm, '> ')}`,
+    'names its marker': 'What is `<!-- gbo test -->`?',
+    'copied all of it': said,
+  };
+
+  it.each(Object.entries(quotes))('a comment of a person who %s is neither changed nor taken away', async (_, body) => {
+    const theirs = { id: 1, body };
+    stand.comments.push(theirs);
+    await forge.sticky(7, 'gbo test', 'bad');
+    await forge.sticky(7, 'gbo test', 'worse');
+    expect(stand.comments.map((each) => each.body)).toEqual([body, '<!-- gbo test -->\nworse']);
+    await forge.sticky(7, 'gbo test', '');
+    expect(stand.comments).toEqual([theirs]);
+  });
+
+  it.each(Object.entries(quotes))('a review of a person who %s stays, with its comments', async (_, body) => {
+    const theirs = { id: 2, body, state: 'COMMENT' as const, comments: [{ id: 1, path: 'a', new_position: 5, body }] };
+    stand.reviews.push(structuredClone(theirs));
+    const comments = [{ path: 'a', line: 1, body: 'x' }];
+    await forge.review(7, 'gbo test', { commit: 'c0ffee', body: 'look', comments });
+    expect(stand.shown).toHaveLength(2);
+    await forge.review(7, 'gbo test', { commit: 'c0ffee', body: 'look', comments: [] });
+    expect(stand.reviews).toEqual([theirs]);
+  });
+
+  it('an answer of a person to a comment at a line stays, and the review that holds it', async () => {
+    await forge.review(7, 'gbo test', {
+      commit: 'c0ffee',
+      body: 'look',
+      comments: [{ path: 'a', line: 1, body: 'x' }],
+    });
+    stand.reviews[0]?.comments.push({ id: 1, path: 'a', new_position: 1, body: 'why?' });
+    await forge.review(7, 'gbo test', { commit: 'c0ffee', body: 'look', comments: [] });
+    expect(stand.shown.map(({ body }) => body)).toEqual(['why?']);
+  });
+
+  it('a token that may not ask whose it is still finds its own comment by the marker', async () => {
+    stand.refuse.add('GET /api/v1/user');
+    for (const text of ['first', 'second']) await forge.sticky(7, 'gbo test', text);
+    expect(stand.comments.map(({ body }) => body)).toEqual(['<!-- gbo test -->\nsecond']);
+  });
+
+  it('what is gone already, when it is to be taken away, is no failure', async () => {
+    await forge.sticky(7, 'gbo test', 'bad');
+    stand.vanish = true;
+    await forge.sticky(7, 'gbo test', '');
+    expect(stand.calls.at(-1)).toMatch(/^DELETE /);
+  });
+
   it('a status needs a token that may write', async () => {
     const status = { context: 'gbo/test', state: 'success', description: 'fine' } as const;
     await forge.status('c0ffee', status);
