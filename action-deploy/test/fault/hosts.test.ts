@@ -131,32 +131,38 @@ describe('several hosts', () => {
     });
     const powered = () => ({ host: tenants[0].host.host, port: 9 });
 
-    it('are deployed to without it where max-failed-hosts allows one, and the run is red', async () => {
-      const {
-        result,
-        code,
-        log,
-        runs: [one, two] = [],
-        outputs,
-      } = await deploy(all(powered(), { 'max-failed-hosts': '1' }));
-      expect([code, result, outputs.result]).toEqual([1, ['deployed', 'deployed', 'failed'], 'failed']);
-      expect(one).toBe(two);
-      expect(log).toMatch(/three: failed\. Could not reach .*:9: connection refused/);
+    it.each<[string, () => object, RegExp]>([
+      ['does not answer', powered, /Could not reach .*:9: connection refused/],
+      ['refuses the login', () => ({ host: tenants[0].host.host, user: 'deploy' }), /did not accept the private key/],
+      [
+        'shows another key than the pinned one',
+        () => ({ host: otherwise.host, port: otherwise.port }),
+        /The host key of .* has changed: it offered/,
+      ],
+    ])(
+      'are deployed to without one that %s where max-failed-hosts allows it, and the run is red',
+      async (_, broken, says) => {
+        const known = tenants.map(({ host }) => host.knownHosts).join('');
+        const pinned = `${known}[127.0.0.1]:${otherwise.port} ${tenants[1].host.hostKey}\n`;
+        const finished = await deploy(all(broken(), { 'max-failed-hosts': '1', 'known-hosts': pinned }));
+        expect([finished.code, finished.result]).toEqual([1, ['deployed', 'deployed', 'failed']]);
+        expect(finished.outputs.result).toBe('failed');
+        expect(finished.runs[0]).toBe(finished.runs[1]);
+        expect(finished.log.slice(finished.log.lastIndexOf('three: failed. '))).toMatch(says);
+      },
+    );
+    /** The first host by another name, for which the key of the second is pinned. */
+    let otherwise: Link;
+    beforeAll(async () => {
+      otherwise = await startProxy({ to: tenants[0].host });
     });
+    afterAll(() => otherwise?.stop());
 
     it('are not begun where it allows none, and the outputs are there', async () => {
       const before = await runs();
       const { result, code, outputs } = await deploy(all(powered()));
       expect([code, result, outputs.result]).toEqual([1, ['planned', 'planned', 'failed'], 'failed']);
       expect(await runs()).toEqual(before);
-    });
-
-    it('are deployed to without one that refuses the login, which counts as the same', async () => {
-      const { result, log } = await deploy(
-        all({ host: tenants[0].host.host, user: 'deploy' }, { 'max-failed-hosts': '1' }),
-      );
-      expect(result).toEqual(['deployed', 'deployed', 'failed']);
-      expect(log).toMatch(/three: failed\. .*did not accept the private key/);
     });
 
     it('are told of by status, in which it is unknown', async () => {
