@@ -67,7 +67,7 @@ export interface CargoWorld {
   cargo(args: string[], cwd: string, env?: Record<string, string>): Promise<Ran>;
   /** Adds a toolchain that is another one by `rustc -vV`, and does what the real one does. Gives its bin folder. */
   addToolchain(name: string, version?: string): Promise<string>;
-  /** From now on the registry has another address, as after a change of cargo's hash of it. */
+  /** From now on the index has another address and the crates the old one, as after a change of cargo's hash of it. */
   moveRegistry(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -86,12 +86,11 @@ export async function startCargo(): Promise<CargoWorld> {
   ) as [string, string, string, string];
   for (const folder of [cargoHome, join(rustupHome, 'toolchains'), tmp]) await mkdir(folder, { recursive: true });
   await symlink(dirname(real), join(rustupHome, 'toolchains', 'stable'));
-  let registry = await startRegistry(from);
-  let downloads = 0;
+  const registries = [await startRegistry(from)];
   const useRegistry = () =>
     writeFile(
       join(cargoHome, 'config.toml'),
-      `[source.crates-io]\nreplace-with = "near"\n\n[source.near]\nregistry = "sparse+${registry.url}"\n`,
+      `[source.crates-io]\nreplace-with = "near"\n\n[source.near]\nregistry = "sparse+${registries.at(-1)?.url}"\n`,
     );
   await useRegistry();
   const env = {
@@ -108,7 +107,7 @@ export async function startCargo(): Promise<CargoWorld> {
     cargoHome,
     rustupHome,
     env,
-    downloads: () => downloads + registry.downloads(),
+    downloads: () => registries.reduce((sum, each) => sum + each.downloads(), 0),
     async workspace(name, options = {}) {
       const folder = join(root, name);
       await mkdir(join(folder, 'src'), { recursive: true });
@@ -133,13 +132,11 @@ export async function startCargo(): Promise<CargoWorld> {
       return bin;
     },
     async moveRegistry() {
-      downloads += registry.downloads();
-      registry.stop();
-      registry = await startRegistry(from);
+      registries.push(await startRegistry(from, registries[0]?.url));
       await useRegistry();
     },
     async stop() {
-      registry.stop();
+      for (const registry of registries) registry.stop();
       await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     },
   };
@@ -255,12 +252,13 @@ async function collect(home: string, into: string): Promise<void> {
 }
 
 /** The sparse protocol of https://doc.rust-lang.org/cargo/reference/registry-index.html, as far as cargo asks. */
-async function startRegistry(from: string): Promise<{ url: string; downloads(): number; stop(): void }> {
+/** `dl`: where its crates are, when not here. */
+async function startRegistry(from: string, dl?: string): Promise<{ url: string; downloads(): number; stop(): void }> {
   let downloads = 0;
   const server = createServer((request, response) => {
     const parts = (request.url ?? '/').split('/').slice(1);
     const answer = async (): Promise<Buffer | string> => {
-      if (parts[0] === 'config.json') return JSON.stringify({ dl: `${url}crates/{crate}-{version}.crate` });
+      if (parts[0] === 'config.json') return JSON.stringify({ dl: `${dl ?? url}crates/{crate}-{version}.crate` });
       if (parts[0] !== 'crates') return readFile(join(from, 'index', basename(parts.at(-1) ?? '')));
       downloads++;
       return readFile(join(from, 'crates', basename(parts.at(-1) ?? '')));

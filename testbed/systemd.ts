@@ -31,6 +31,7 @@ const packageOf = {
   strace: 'strace',
   faketime: 'faketime',
   sccache: 'sccache',
+  pip3: 'python3-pip',
   git: 'git',
   cc: 'gcc libc6-dev',
   iptables: 'iptables',

@@ -73,7 +73,8 @@ class Worker {
     this.#place = place;
     this.#options = options;
     this.#outcome = outcome;
-    this.#guard = guardOf(place, facts, options.waitMs);
+    const items = victims.map(({ item }) => item);
+    this.#guard = guardOf(place, items, facts, options.waitMs);
     this.#queue = [...victims].reverse();
     this.#run = run;
     this.#result = { place: place.root, moved: [], bytes: 0, stayed: new Map() };
@@ -125,8 +126,8 @@ class Worker {
     } finally {
       await held.release();
     }
-    if (locks.length > 0)
-      this.#outcome.longestLockMs = Math.max(this.#outcome.longestLockMs, performance.now() - since);
+    const lockedMs = locks.length > 0 ? performance.now() - since : ('lockedMs' in verdict && verdict.lockedMs) || 0;
+    this.#outcome.longestLockMs = Math.max(this.#outcome.longestLockMs, lockedMs);
     if ('refresh' in verdict) await verdict.refresh();
     if ('busy' in verdict) {
       if (this.#waited >= waitMs) return this.#rest(verdict.busy);

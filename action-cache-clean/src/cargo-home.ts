@@ -1,8 +1,11 @@
+import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import type { CargoDatabase, Noted } from './cargo-database.js';
 import { blocks, diskUsage, entriesIn, foldersIn, type Seen, statOf } from './disk-usage.js';
 import type { Item, Place } from './facts.js';
 import type { KeepSet } from './lock-files.js';
+import { type AccessTimes, lastRead } from './mounts.js';
+import { type Registry, registriesIn } from './registries.js';
 
 /**
  * What lies in cargo's home and can be had again. Reads top levels only where cargo's database knows the size. The time of
@@ -12,9 +15,9 @@ export function surveyCargoHome(
   place: Place,
   database: CargoDatabase | undefined,
   keep: KeepSet,
-  readsLeaveTraces: boolean,
+  accessTimes: AccessTimes,
 ): Item[] {
-  const home: Home = { place, database, keep, readsLeaveTraces, seen: new Set() };
+  const home: Home = { place, database, keep, accessTimes, seen: new Set() };
   return [...registryItems(home), ...gitItems(home)];
 }
 
@@ -22,39 +25,49 @@ interface Home {
   place: Place;
   database: CargoDatabase | undefined;
   keep: KeepSet;
-  readsLeaveTraces: boolean;
+  accessTimes: AccessTimes;
   /** Hard links: a checkout shares its objects with its repository. */
   seen: Seen;
 }
 
 function registryItems(home: Home): Item[] {
   const { root } = home.place;
-  const registries = new Set([
-    ...foldersIn(join(root, 'registry/cache')),
-    ...foldersIn(join(root, 'registry/src')),
-    ...foldersIn(join(root, 'registry/index')),
-  ]);
-  return [...registries].flatMap((registry) => {
-    const dead = isDead(registry, foldersIn(join(root, 'registry/index')));
+  return registriesIn(root, home.database).flatMap((registry) => {
+    const { name, dead } = registry;
     const sources = new Map(
-      foldersIn(join(root, 'registry/src', registry)).map((name) => [name, source(home, registry, name, dead)]),
+      foldersIn(join(root, 'registry/src', name)).map((each) => [each, source(home, name, each, dead)]),
     );
-    const crates = entriesIn(join(root, 'registry/cache', registry))
+    const crates = entriesIn(join(root, 'registry/cache', name))
       .filter((entry) => entry.isFile() && entry.name.endsWith('.crate'))
-      .flatMap(({ name }) => crate(home, registry, name, sources.get(name.slice(0, -'.crate'.length)), dead));
-    return [...[...sources.values()].flatMap((each) => each ?? []), ...crates];
+      .flatMap((entry) => crate(home, name, entry.name, sources.get(entry.name.slice(0, -'.crate'.length)), dead));
+    const items = [...[...sources.values()].flatMap((each) => each ?? []), ...crates];
+    return [...items, ...index(home, registry, items)];
   });
 }
 
-/** A registry whose index cargo now keeps under another hash: nothing reads the old one any more. */
-function isDead(registry: string, indices: string[]): boolean {
-  const host = registry.replace(/-[0-9a-f]+$/, '');
-  return !indices.includes(registry) && indices.some((index) => index.replace(/-[0-9a-f]+$/, '') === host);
+/** Without its index cargo has no use for what lies in a registry, and its own clean-up removes all of that. */
+function index(home: Home, { name, dead, usedAt }: Registry, items: Item[]): Item[] {
+  const path = `registry/index/${name}`;
+  const stat = statOf(join(home.place.root, path));
+  if (usedAt === undefined || !stat?.isDirectory()) return [];
+  const { bytes, newest } = diskUsage(join(home.place.root, path), home.seen, stat);
+  return [
+    {
+      place: home.place,
+      category: 'registry',
+      path,
+      kind: dead ? 'broken' : 'index',
+      broken: dead,
+      bytes,
+      usedAt: Math.max(usedAt, newest, ...items.map((item) => item.usedAt)),
+      changedAt: stat.ctimeMs,
+      neededBy: items.find(({ neededBy }) => neededBy)?.neededBy,
+      dependents: items,
+    },
+  ];
 }
 
-const DEAD = 'cargo keeps this registry under another name now';
-
-function source(home: Home, registry: string, name: string, dead: boolean): Item | undefined {
+function source(home: Home, registry: string, name: string, dead: string | undefined): Item | undefined {
   const path = `registry/src/${registry}/${name}`;
   const folder = join(home.place.root, path);
   const stat = statOf(folder);
@@ -66,20 +79,20 @@ function source(home: Home, registry: string, name: string, dead: boolean): Item
     category: 'registry',
     path,
     kind: dead || !marker?.size ? 'broken' : 'source',
-    broken: !marker?.size ? 'its unpacking never ended' : dead ? DEAD : undefined,
+    broken: !marker?.size ? 'its unpacking never ended' : dead,
     bytes: noted?.bytes ?? diskUsage(folder, home.seen).bytes,
-    usedAt: latest(noted, stat.mtimeMs, marker?.mtimeMs, home.readsLeaveTraces ? marker?.atimeMs : 0),
+    ...uses(home, noted, marker, stat.mtimeMs, marker?.mtimeMs),
     changedAt: stat.ctimeMs,
     neededBy: home.keep.crate(name),
   };
 }
 
-function crate(home: Home, registry: string, file: string, source: Item | undefined, dead: boolean): Item[] {
+function crate(home: Home, registry: string, file: string, source: Item | undefined, dead?: string): Item[] {
   const path = `registry/cache/${registry}/${file}`;
   const stat = statOf(join(home.place.root, path));
   if (!stat) return [];
   const noted = home.database?.crates.get(`${registry}/${file}`);
-  const broken = stat.size === 0 ? 'it is empty' : dead ? DEAD : undefined;
+  const broken = stat.size === 0 ? 'it is empty' : dead;
   return [
     {
       place: home.place,
@@ -88,7 +101,7 @@ function crate(home: Home, registry: string, file: string, source: Item | undefi
       kind: broken ? 'broken' : 'crate',
       broken,
       bytes: blocks(stat),
-      usedAt: latest(noted, stat.mtimeMs, source?.usedAt, home.readsLeaveTraces ? stat.atimeMs : 0),
+      ...uses(home, noted, stat, stat.mtimeMs, source?.usedAt),
       changedAt: stat.ctimeMs,
       neededBy: home.keep.crate(file.slice(0, -'.crate'.length)),
       // Cargo does not take a source without its crate: it would download it again.
@@ -140,11 +153,22 @@ function checkout(home: Home, database: string, commit: string, orphan: boolean)
       kind: broken ? 'broken' : 'checkout',
       broken,
       bytes: noted?.bytes ?? diskUsage(folder, home.seen).bytes,
-      usedAt: latest(noted, stat.mtimeMs, marker?.mtimeMs, home.readsLeaveTraces ? marker?.atimeMs : 0),
+      ...uses(home, noted, marker, stat.mtimeMs, marker?.mtimeMs),
       changedAt: stat.ctimeMs,
       neededBy: home.keep.repository(database, commit),
     },
   ];
+}
+
+/** `read`: the file that cargo reads in each build. What cargo noted itself is exact, whatever access times hide. */
+function uses(
+  home: Home,
+  noted: Noted | undefined,
+  read: Stats | undefined,
+  ...times: (number | undefined)[]
+): Pick<Item, 'usedAt' | 'maybeUsedAt'> {
+  const { shown, possible } = lastRead(read, home.accessTimes);
+  return { usedAt: latest(noted, ...times, shown), maybeUsedAt: noted ? undefined : possible };
 }
 
 function latest(noted: Noted | undefined, ...times: (number | undefined)[]): number {

@@ -14,7 +14,8 @@ export type Kind =
   | 'unit'
   | 'object'
   | 'crate'
-  | 'repository';
+  | 'repository'
+  | 'index';
 
 /** A folder whose contents go together under the same locks. */
 export interface Place {
@@ -43,6 +44,8 @@ export interface Item {
   bytes: number;
   /** Last use that anything tells of, in ms since 1970. */
   usedAt: number;
+  /** Later uses that nothing would tell of are possible up to here, in ms; absent: none are. */
+  maybeUsedAt?: number;
   /** When `path` itself was last changed; different later means that somebody was there. */
   changedAt: number;
   /** `Cargo.lock` that names it. */

@@ -4,7 +4,7 @@ import { type CargoDatabase, databaseTime, mutateLock, readCargoDatabase } from 
 import type { Facts, Item, Place } from './facts.js';
 import { hold } from './file-locks.js';
 import { KeepSet, type Needed, readLockFile } from './lock-files.js';
-import { isBelow, readMounts, recordsAccess } from './mounts.js';
+import { accessTimes, isBelow, readMounts } from './mounts.js';
 import { processes, runningCargos, userOf, wasGiven } from './processes.js';
 import { realOr } from './roots.js';
 import { isLive } from './runner.js';
@@ -21,38 +21,50 @@ export type Verdict =
   | {
       stays: (item: Item) => string | undefined /** To be done before the locks are let go. */;
       after?: () => Promise<void>;
+      /** For how long it held a lock of cargo beyond those of the place, in ms. */
+      lockedMs?: number;
     };
 
 /** Asked with the locks held, each time they are taken. */
 export type Guard = () => Verdict | Promise<Verdict>;
 
 /** What holds cargo's locks can still be told apart from what only seems to be free: one guard for each kind of place. */
-export function guardOf(place: Place, facts: Facts, waitMs: number): Guard {
+export function guardOf(place: Place, victims: Item[], facts: Facts, waitMs: number): Guard {
   if (place.kind === 'cargo-home') return cargoHomeGuard(place, facts, waitMs);
   if (place.kind === 'target') return targetGuard(place);
   if (place.kind === 'sccache') return sccacheGuard(place, facts);
-  return runnerGuard(place, facts);
+  return runnerGuard(place, facts, victims);
 }
 
-function runnerGuard(place: Place, facts: Facts): Guard {
+function runnerGuard(place: Place, facts: Facts, victims: Item[]): Guard {
   return async () => {
     const all = processes();
+    const servers = serversAmong(all);
+    const others = all.filter(({ pid }) => !servers.some((server) => server.pid === pid));
     // An sccache server lives on with the variables of the job that started it: it is stopped rather than a folder that it
-    // may still look for taken from it, or kept for its sake.
-    const servers = serversAmong(all).filter(({ pid }) => wasGiven({ pid }, `${place.root}/`));
+    // may still look for taken from it, or kept for its sake. One of a job that goes on is none of our business.
+    const folders = victims
+      .map(({ path }) => join(place.root, path))
+      .filter((folder) => servers.some(({ pid }) => wasGiven({ pid }, folder)))
+      .filter((folder) => !isLive(folder, facts.workspace, others));
     const stopped = new Set<number>();
-    if (servers.length > 0) {
+    let lockedMs = 0;
+    if (folders.length > 0) {
       const cargo = facts.cargoHome ? [{ path: mutateLock(facts.cargoHome), create: false }] : [];
       const lock = await hold(cargo, 0);
-      for (const server of lock && !clientOf() ? servers : []) {
+      const since = performance.now();
+      const those = servers.filter(({ pid }) => folders.some((folder) => wasGiven({ pid }, folder)));
+      for (const server of lock && !clientOf() ? those : []) {
         if (!(await stopServer(server))) continue;
         stopped.add(server.pid);
-        await startServer(server, place.root);
+        await startServer(server, folders);
       }
       await lock?.release();
+      if (lock && cargo.length > 0) lockedMs = performance.now() - since;
     }
     const left = all.filter(({ pid }) => !stopped.has(pid));
     return {
+      lockedMs,
       stays: (item) => (isLive(join(place.root, item.path), facts.workspace, left) ? 'a job uses it' : undefined),
     };
   };
@@ -86,8 +98,8 @@ function cargoHomeGuard(place: Place, facts: Facts, waitMs: number): Guard {
       };
     }
     const keep = new KeepSet();
-    for (const cargo of runningCargos()) {
-      if (cargo.cargoHome !== undefined && realOr(cargo.cargoHome) !== place.root) continue;
+    const here = runningCargos().filter(({ cargoHome }) => cargoHome === undefined || realOr(cargoHome) === place.root);
+    for (const cargo of here) {
       if (!cargo.lockFiles?.length) return { busy: `cargo (process ${cargo.pid}) is running and may need anything` };
       for (const path of cargo.lockFiles) {
         const needed = lockFile(path);
@@ -98,8 +110,9 @@ function cargoHomeGuard(place: Place, facts: Facts, waitMs: number): Guard {
     }
     return {
       stays: (item) =>
-        (isNeeded(item, keep) ? 'a cargo that is running needs it' : undefined) ??
-        (database && usedSince(item, database) ? 'it was used meanwhile' : undefined),
+        (isNeeded(item, keep) || (here.length > 0 && item.path.startsWith('registry/index/'))
+          ? 'a cargo that is running needs it'
+          : undefined) ?? (database && usedSince(item, database) ? 'it was used meanwhile' : undefined),
     };
   };
 }
@@ -115,6 +128,7 @@ function usedSince({ path, usedAt }: Item, database: CargoDatabase): boolean {
   const [area, part, ...rest] = path.split('/');
   const key = rest.join('/');
   const noted = {
+    index: database.indices,
     src: database.sources,
     cache: database.crates,
     db: database.repositories,
@@ -134,8 +148,8 @@ function targetGuard(place: Place): Guard {
       ({ targets }) => !targets || targets.some((path) => realOr(path) === target || isBelow(target, realOr(path))),
     );
     if (cargo) return { busy: `cargo (process ${cargo.pid}) is running and may build there` };
-    const traces = recordsAccess(readMounts(), target);
-    return { stays: (item) => (usedSinceSurvey(item, traces) ? 'it was used meanwhile' : undefined) };
+    const times = accessTimes(readMounts(), target);
+    return { stays: (item) => (usedSinceSurvey(item, times) ? 'it was used meanwhile' : undefined) };
   };
 }
 

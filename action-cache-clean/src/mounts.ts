@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, type Stats } from 'node:fs';
 
 export interface Mount {
   /** Where it is mounted. */
@@ -23,13 +23,30 @@ export function readMounts(text = readFileSync('/proc/self/mountinfo', 'utf8')):
     });
 }
 
-/** Whether reading a file below `path` leaves a trace in its access time. */
-export function recordsAccess(mounts: Mount[], path: string): boolean {
+/**
+ * What access times below a path tell. `exact`: of each read. `daily`: a read shows only when the time that stands there is a
+ * day old, or older than the last change (mount(8), relatime, which is the default). `none`: nothing.
+ */
+export type AccessTimes = 'exact' | 'daily' | 'none';
+
+export function accessTimes(mounts: Mount[], path: string): AccessTimes {
   const mount = mounts
     .filter(({ point }) => isBelow(path, point) || path === point)
     .sort((a, b) => a.point.length - b.point.length)
     .at(-1);
-  return mount !== undefined && !mount.options.includes('noatime') && !mount.options.includes('ro');
+  if (!mount || mount.options.includes('noatime') || mount.options.includes('ro')) return 'none';
+  return mount.options.includes('relatime') ? 'daily' : 'exact';
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** The last read of a file that its times show, and the last that there may have been, in ms; 0: nothing is known. */
+export function lastRead(stat: Stats | undefined, times: AccessTimes): { shown: number; possible: number } {
+  if (!stat || times === 'none') return { shown: 0, possible: 0 };
+  const { atimeMs, mtimeMs, ctimeMs } = stat;
+  // With a change since, the next read would have shown.
+  const hides = times === 'daily' && atimeMs > mtimeMs && atimeMs > ctimeMs;
+  return { shown: atimeMs, possible: hides ? atimeMs + DAY_MS : atimeMs };
 }
 
 /** Mount points strictly below a folder. A bind mount has the device number of its surroundings: only this list tells. */

@@ -45,6 +45,7 @@ const costs: Record<Kind, number> = {
   object: 7,
   crate: 8,
   repository: 8,
+  index: 9,
 };
 /** What nobody used for this long is stale: a build of that age goes before sources are unpacked anew. */
 const STALE_MS = 7 * 24 * 60 * 60 * 1000;
@@ -103,7 +104,7 @@ class Planner {
   }
 
   #mayGo(item: Item): boolean {
-    if (!(this.#age(item) >= this.#inputs.minAgeMs)) return false; // a time that cannot be told is no age
+    if (!(this.#surelyUnused(item) >= this.#inputs.minAgeMs)) return false; // a time that cannot be told is no age
     // What is broken is not what the Cargo.lock names.
     if (this.#inputs.protect === 'locked' && item.neededBy && item.kind !== 'broken') return false;
     return (item.dependents ?? []).every((each) => this.#mayGo(each));
@@ -112,6 +113,11 @@ class Planner {
   /** A use in the future is one of a clock that was wrong: it counts as just now. */
   #age({ usedAt }: Item): number {
     return this.#facts.now - usedAt;
+  }
+
+  /** For how long it was surely not used. Order and age go by the last use that shows; what min-age promises, by this. */
+  #surelyUnused({ usedAt, maybeUsedAt = usedAt }: Item): number {
+    return this.#facts.now - Math.max(usedAt, Math.min(maybeUsedAt, this.#facts.now));
   }
 
   #cost(item: Item): number {
@@ -209,11 +215,14 @@ class Planner {
   #explain(name: string, over: number, has: (item: Item) => boolean): void {
     if (this.#inputs.freeDisk && !this.#facts.disks.some(({ path }) => path === name)) return; // it was not to act
     const stays = this.#facts.items.filter((item) => has(item) && !this.#victims.has(item));
-    const young = sum(stays.filter((item) => this.#age(item) < this.#inputs.minAgeMs));
-    const needed = stays.filter((item) => item.neededBy && this.#age(item) >= this.#inputs.minAgeMs);
+    const { minAgeMs } = this.#inputs;
+    const young = sum(stays.filter((item) => this.#age(item) < minAgeMs));
+    const maybe = sum(stays.filter((item) => this.#age(item) >= minAgeMs && this.#surelyUnused(item) < minAgeMs));
+    const needed = stays.filter((item) => item.neededBy && this.#surelyUnused(item) >= minAgeMs);
     const files = [...new Set(needed.map(({ neededBy }) => neededBy))];
     const why = [
-      ...(young > 0 ? [`${formatBytes(young)} was used within ${formatAge(this.#inputs.minAgeMs)}`] : []),
+      ...(young > 0 ? [`${formatBytes(young)} was used within ${formatAge(minAgeMs)}`] : []),
+      ...(maybe > 0 ? [`${formatBytes(maybe)} may have been, which relatime does not show within a day of a use`] : []),
       ...(needed.length > 0
         ? [`${formatBytes(sum(needed))} is needed by ${files.slice(0, 3).join(', ')}${files.length > 3 ? ', ...' : ''}`]
         : []),

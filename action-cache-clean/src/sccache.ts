@@ -119,11 +119,27 @@ function isThere({ pid }: SccacheServer): boolean {
 }
 
 /**
- * Starts one that was stopped again, as it was but for what leads into `without`. Left to the next build, its compilers would
- * start several at once, and with old versions some of them fail at it.
+ * Starts one that was stopped again, as it was but for the variables of the job that started it and for what leads into
+ * `gone`. Left to the next build, its compilers would start several at once, and with old versions some of them fail at it.
+ * One whose own settings lead in there is not started: with others it would be another server.
  */
-export async function startServer(server: SccacheServer, without?: string): Promise<void> {
-  const env = Object.entries(asClient(server)).filter(([, value]) => !without || !value.includes(without));
+export async function startServer(server: SccacheServer, gone: string[] = []): Promise<void> {
+  const leadsThere = (text: string) => gone.some((folder) => text.includes(folder));
+  const variables = Object.entries(asClient(server));
+  if (variables.some(([name, value]) => name.startsWith('SCCACHE_') && leadsThere(value))) return;
+  const env = variables
+    .filter(([name]) => gone.length === 0 || !/^(GITHUB|FORGEJO|GITEA|RUNNER|ACTIONS|INPUT)_/.test(name))
+    // Of a list such as PATH, the rest is needed.
+    .map(([name, value]) => [
+      name,
+      leadsThere(value)
+        ? value
+            .split(':')
+            .filter((part) => !leadsThere(part))
+            .join(':')
+        : value,
+    ])
+    .filter(([, value]) => value !== '');
   const options = { env: Object.fromEntries(env), cwd: '/', timeout: 20_000 };
   await run(server.program, ['--start-server'], options).catch(() => {}); // then a build starts it
 }

@@ -7,7 +7,7 @@ import { foldersIn, namesIn, spaceOf, statOf } from './disk-usage.js';
 import type { Disk, Facts, Item, Kind, Place } from './facts.js';
 import type { Inputs } from './inputs.js';
 import { KeepSet, readLockFile } from './lock-files.js';
-import { isBelow, type Mount, mountsBelow, readMounts, recordsAccess } from './mounts.js';
+import { accessTimes, isBelow, type Mount, mountsBelow, readMounts } from './mounts.js';
 import { processes } from './processes.js';
 import {
   cacheFolder,
@@ -254,7 +254,7 @@ class Survey {
     const database = await readCargoDatabase(root, this.#inputs.waitMs);
     if (typeof database === 'string') this.#facts.notes.push(`${database}; sizes and times are read from the files.`);
     const known = typeof database === 'string' ? undefined : database;
-    const items = surveyCargoHome(place, known, keep, recordsAccess(this.#mounts, root));
+    const items = surveyCargoHome(place, known, keep, accessTimes(this.#mounts, root));
     this.#facts.items.push(...items);
     this.#sayProtected(items);
   }
@@ -280,14 +280,18 @@ class Survey {
       );
     }
     for (const target of targets) {
-      const readsLeaveTraces = recordsAccess(this.#mounts, target);
-      if (!readsLeaveTraces)
+      const times = accessTimes(this.#mounts, target);
+      if (times === 'none')
         this.#facts.notes.push(
           `${target} is mounted without access times: what was built once and only read since counts as old.`,
         );
+      if (times === 'daily')
+        this.#facts.notes.push(
+          `${target} is mounted with relatime, which shows one read a day: a unit that was read goes a day and min-age after that at the earliest.`,
+        );
       for (const place of profilesOf(target, statOf(target)?.dev ?? 0)) {
         this.#facts.places.push(place);
-        this.#facts.items.push(...surveyProfile(place, { readsLeaveTraces, compilers }));
+        this.#facts.items.push(...surveyProfile(place, { accessTimes: times, compilers }));
       }
     }
   }

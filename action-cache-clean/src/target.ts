@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { blocks, diskUsage, entriesIn, foldersIn, namesIn, readStart, type Seen, statOf } from './disk-usage.js';
 import type { Item, Kind, Place } from './facts.js';
+import { type AccessTimes, lastRead } from './mounts.js';
 
 /** The locks of a profile, in the order in which cargo takes them: to 1.95 the first alone, later all three. */
 const lockNames = ['.cargo-build-lock', '.cargo-lock', '.cargo-artifact-lock'];
@@ -34,8 +35,8 @@ function isProfile(folder: string): boolean {
 }
 
 export interface TargetOptions {
-  /** Whether reading leaves a trace in access times: then a unit that was fresh in a build is a used one. */
-  readsLeaveTraces: boolean;
+  /** What reads show in them: a unit that was fresh in a build was read, and nothing else. */
+  accessTimes: AccessTimes;
   /** Numbers of the compilers that are installed; absent: not looked at. */
   compilers?: Set<string>;
 }
@@ -47,7 +48,7 @@ export function surveyProfile(place: Place, options: TargetOptions): Item[] {
   const unit = (hash: string): Unit => {
     const known = units.get(hash);
     if (known) return known;
-    const made = { paths: [], bytes: 0, usedAt: 0, changedAt: 0, gone: false };
+    const made = { paths: [], bytes: 0, usedAt: 0, maybeUsedAt: 0, changedAt: 0, gone: false };
     units.set(hash, made);
     return made;
   };
@@ -60,18 +61,19 @@ export function surveyProfile(place: Place, options: TargetOptions): Item[] {
 }
 
 /** Whether a unit was built or read again since it was surveyed: its folder does not change when files in it do. */
-export function usedSinceSurvey({ place, path, kind, usedAt }: Item, readsLeaveTraces: boolean): boolean {
+export function usedSinceSurvey({ place, path, kind, usedAt }: Item, times: AccessTimes): boolean {
   if (kind === 'incremental') return false;
   const folder = path.startsWith('.fingerprint/') ? path : `${path}/fingerprint`;
   return entriesIn(join(place.root, folder)).some(({ name }) => {
     const stat = statOf(join(place.root, folder, name));
-    return stat !== undefined && lastUse(name, stat, readsLeaveTraces) > usedAt;
+    return stat !== undefined && lastUse(name, stat, times).shown > usedAt;
   });
 }
 
 /** Of the files in a fingerprint, cargo reads all in every build but the JSON; that one only we read, in every survey. */
-function lastUse(name: string, stat: Stats, readsLeaveTraces: boolean): number {
-  return Math.max(stat.mtimeMs, readsLeaveTraces && !name.endsWith('.json') ? stat.atimeMs : 0);
+function lastUse(name: string, stat: Stats, times: AccessTimes): { shown: number; possible: number } {
+  const { shown, possible } = lastRead(stat, name.endsWith('.json') ? 'none' : times);
+  return { shown: Math.max(stat.mtimeMs, shown), possible };
 }
 
 interface Unit {
@@ -79,6 +81,7 @@ interface Unit {
   paths: string[];
   bytes: number;
   usedAt: number;
+  maybeUsedAt: number;
   /** Of the first path. */
   changedAt: number;
   gone: boolean;
@@ -90,10 +93,10 @@ function addPath(unit: Unit, path: string, stat: Stats | undefined): void {
   unit.paths.push(path);
 }
 
-function itemOf(place: Place, { paths, bytes, usedAt, changedAt, gone }: Unit): Item {
+function itemOf(place: Place, { paths, bytes, usedAt, maybeUsedAt, changedAt, gone }: Unit): Item {
   const [path = '', ...also] = paths;
   const kind: Kind = gone ? 'gone-toolchain' : 'unit';
-  return { place, category: 'target', kind, path, also, bytes, usedAt, changedAt };
+  return { place, category: 'target', kind, path, also, bytes, usedAt, maybeUsedAt, changedAt };
 }
 
 /** Cargo reads these files of every unit in every build, even when there is nothing to do. */
@@ -151,7 +154,9 @@ function addFingerprint(
     if (!stat) continue;
     if (stat.nlink === 1) unit.bytes += blocks(stat);
     else unit.bytes += diskUsage(file, seen, stat).bytes;
-    unit.usedAt = Math.max(unit.usedAt, lastUse(name, stat, options.readsLeaveTraces));
+    const { shown, possible } = lastUse(name, stat, options.accessTimes);
+    unit.usedAt = Math.max(unit.usedAt, shown);
+    unit.maybeUsedAt = Math.max(unit.maybeUsedAt, possible);
     if (options.compilers && name.endsWith('.json')) unit.gone ||= isByAnother(file, options.compilers);
   }
 }

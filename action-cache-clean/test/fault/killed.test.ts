@@ -72,7 +72,7 @@ function inputsOf(place: Place): Record<string, string> {
 }
 
 /** One thread deletes, so that the n-th call is the same one each time. */
-const options = { later: '+3h', env: { UV_THREADPOOL_SIZE: '1' } } as const;
+const options = { later: '+26h', env: { UV_THREADPOOL_SIZE: '1' } } as const;
 
 /** With all of its threads; but then also an sccache server that it starts, which would not end. There, one thread does all. */
 function traced(place: Place, ...more: string[]): string[] {
@@ -130,7 +130,7 @@ async function expectFinished(place: Place, step: string): Promise<void> {
 }
 
 test.each(places)(
-  'killed at any step in %s, it leaves no lock, the next build is green, the next run ends the work',
+  'killed before the first, a middle and the last call of each kind in %s, it leaves no lock, the next build is green, the next run ends the work',
   async (place) => {
     await restore(place);
     const counts = await countCalls(place);

@@ -6,6 +6,7 @@ import { surveyCargoHome } from '../../src/cargo-home.js';
 import { diskUsage } from '../../src/disk-usage.js';
 import type { Item, Place } from '../../src/facts.js';
 import { KeepSet } from '../../src/lock-files.js';
+import type { AccessTimes } from '../../src/mounts.js';
 import { DAY, NOW } from './facts-of.js';
 import { plant, type Tree, temporaryFolder } from './tree.js';
 
@@ -24,18 +25,18 @@ interface Survey {
   database?: Partial<CargoDatabase>;
   crates?: string[];
   commits?: string[];
-  traces?: boolean;
+  times?: AccessTimes;
 }
 
 let made = 0;
-function survey({ tree, at = NOW - 40 * DAY, database, crates = [], commits = [], traces = false }: Survey): Item[] {
+function survey({ tree, at = NOW - 40 * DAY, database, crates = [], commits = [], times = 'none' }: Survey): Item[] {
   const root = plant(join(folder, String(++made)), tree, at);
   const place: Place = { kind: 'cargo-home', root, locks: [], trash: '', device: statSync(root).dev };
   const keep = new KeepSet();
   keep.add({ crates: new Set(crates), commits: new Set(commits) }, '/ws/Cargo.lock');
   const none = new Map();
   const noted = { indices: none, crates: none, sources: none, repositories: none, checkouts: none, ...database };
-  const items = surveyCargoHome(place, database && noted, keep, traces);
+  const items = surveyCargoHome(place, database && noted, keep, times);
   for (const item of items) expect(existsSync(join(root, item.path)), item.path).toBe(true);
   expect(new Set(items.map(({ path }) => path)).size).toBe(items.length);
   return items;
@@ -134,7 +135,8 @@ describe('what can be had again in a home of cargo', () => {
       [`crate ${cache}/a b-1.0.0.crate`, `source ${src}/a\nb-1.0.0`],
     ],
   ])('%s', (_, tree, expected) => {
-    expect(told(survey({ tree }))).toEqual(expected);
+    const indices = Object.keys(tree).flatMap((path) => /^registry\/index\/[^/]+/.exec(path)?.[0] ?? []);
+    expect(told(survey({ tree }))).toEqual([...expected, ...indices.map((path) => `index ${path}`)].sort());
   });
 });
 
@@ -155,6 +157,7 @@ describe('what hangs on what', () => {
     expect(holds(`${cache}/a-1.0.0.crate`)).toEqual([`${src}/a-1.0.0`]);
     expect(holds(`${cache}/a-2.0.0.crate`)).toEqual([]);
     expect(holds('git/db/lib-0123456789abcdef')).toHaveLength(2);
+    expect(holds(`registry/index/${R}`)).toHaveLength(3);
     for (const each of items.flatMap(({ dependents = [] }) => dependents)) expect(items).toContain(each);
   });
 });
@@ -186,6 +189,10 @@ describe('when it was last used', () => {
       at: { ...at, '': 1_150_000_000_000 },
     });
     expect(of(sources, `${src}/a-1.0.0`)?.usedAt).toBe(1_150_000_000_000);
+  });
+  it('of an index is not before that of any crate or source in it', () => {
+    const items = survey({ tree, at: old, database: noted(NOW - DAY) });
+    expect(of(items, `registry/index/${R}`)?.usedAt).toBe(NOW - DAY);
   });
   it('of a crate is not before that of its source', () => {
     expect(of(survey({ tree, at: old, database: noted(NOW - DAY) }), `${cache}/a-1.0.0.crate`)?.usedAt).toBe(NOW - DAY);
@@ -248,7 +255,7 @@ describe('what a Cargo.lock names', () => {
     crates: ['a-1.0.0'],
     commits: [`lib#${sha}`],
   });
-  it('is marked, crate and source, repository and checkout, and nothing else', () => {
+  it('is marked, crate and source and their index, repository and checkout, and nothing else', () => {
     expect(
       items
         .filter(({ neededBy }) => neededBy)
@@ -258,6 +265,7 @@ describe('what a Cargo.lock names', () => {
       'git/checkouts/lib-0123456789abcdef/aaaaaaa',
       'git/db/lib-0123456789abcdef',
       `${cache}/a-1.0.0.crate`,
+      `registry/index/${R}`,
       `${src}/a-1.0.0`,
     ]);
   });

@@ -17,6 +17,7 @@ const categoryOf: Record<Kind, Category> = {
   broken: 'registry',
   source: 'registry',
   crate: 'registry',
+  index: 'registry',
   checkout: 'git',
   repository: 'git',
   incremental: 'target',
@@ -36,6 +37,7 @@ const placeOf: Record<Category, Place['kind']> = {
 /**
  * Facts in short form, an item a line: `kind name age size`, then what else there is to say of it:
  * `needed` by a Cargo.lock, `on=2` another disk, `in=NAME` another place of its kind, `holds=a,b` names of its dependents.
+ * `maybe=3` hours since a later use that nothing would tell of.
  * An age is a number of `d` or `h`; `-5h` lies in the future, `?` could not be told.
  */
 export function factsOf(lines: string[], disks: Partial<Disk>[] = []): Facts {
@@ -55,6 +57,7 @@ export function factsOf(lines: string[], disks: Partial<Disk>[] = []): Facts {
       path: name,
       bytes: parseSize(size),
       usedAt,
+      maybeUsedAt: option('maybe') ? NOW - Number.parseFloat(option('maybe') ?? '') * HOUR : undefined,
       changedAt: usedAt,
       neededBy: more.includes('needed') ? '/ws/Cargo.lock' : option('needed'),
       broken: kind === 'broken' ? 'its unpacking never ended' : undefined,

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, type Stats, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { isBelow, mountsBelow, readMounts, recordsAccess } from '../../src/mounts.js';
+import { accessTimes, isBelow, lastRead, mountsBelow, readMounts } from '../../src/mounts.js';
 import { cacheFolder, expandHome, isTarget, surroundings, whyNoCache } from '../../src/roots.js';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'gbo-places-')));
@@ -21,6 +21,7 @@ describe('what is mounted', () => {
       '32 22 0:27 / /srv/sealed rw,relatime - squashfs /dev/loop0 ro',
       '33 22 254:0 /x /srv/a\\040folder\\011with\\012odd\\134names rw,relatime - ext4 /dev/vda rw',
       '34 30 0:28 / /srv/fast/again rw,relatime - tmpfs tmpfs rw',
+      '36 22 0:30 / /srv/strict rw - ext4 /dev/vdc rw',
       '35 34 0:29 / /srv/fast/again rw,noatime - tmpfs tmpfs rw',
       '',
     ].join('\n'),
@@ -31,19 +32,33 @@ describe('what is mounted', () => {
   });
 
   it.each([
-    ['below the root', '/home/ci/.cargo', true],
-    ['at a mount without access times', '/srv/fast', false],
-    ['below a mount without access times', '/srv/fast/x/y', false],
-    ['beside it, though its name begins alike', '/srv/fastest', true],
-    ['below a mount that is read-only', '/srv/slow/x', false],
-    ['on a file system that is read-only', '/srv/sealed/x', false],
-    ['where one mount hides another', '/srv/fast/again/x', false],
+    ['below the root', '/home/ci/.cargo', 'daily'],
+    ['at a mount without access times', '/srv/fast', 'none'],
+    ['below a mount without access times', '/srv/fast/x/y', 'none'],
+    ['beside it, though its name begins alike', '/srv/fastest', 'daily'],
+    ['below a mount that is read-only', '/srv/slow/x', 'none'],
+    ['on a file system that is read-only', '/srv/sealed/x', 'none'],
+    ['below a mount that shows each read', '/srv/strict/x', 'exact'],
+    ['where one mount hides another', '/srv/fast/again/x', 'none'],
   ])('reading leaves a trace or not: %s', (_, path, expected) => {
-    expect(recordsAccess(mounts, path)).toBe(expected);
+    expect(accessTimes(mounts, path)).toBe(expected);
   });
 
   it('where nothing is known to be mounted, no trace is counted on', () => {
-    expect(recordsAccess([], '/srv')).toBe(false);
+    expect(accessTimes([], '/srv')).toBe('none');
+  });
+
+  it.each([
+    // Linux' relatime_need_update: a read shows when a change is not older than the last one that shows, or that is a day old.
+    ['a read after all changes hides others for a day', 'daily', { a: 50, m: 10, c: 10 }, 50, 74],
+    ['the first read after a change shows', 'daily', { a: 50, m: 60, c: 60 }, 50, 50],
+    ['also after one of its name or links alone', 'daily', { a: 50, m: 10, c: 50 }, 50, 50],
+    ['each read shows', 'exact', { a: 50, m: 10, c: 10 }, 50, 50],
+    ['none does', 'none', { a: 50, m: 10, c: 10 }, 0, 0],
+  ] as const)('%s (access times: %s)', (_, times, { a, m, c }, shown, possible) => {
+    const hours = 60 * 60 * 1000;
+    const stat = { atimeMs: a * hours, mtimeMs: m * hours, ctimeMs: c * hours } as Stats;
+    expect(lastRead(stat, times)).toEqual({ shown: shown * hours, possible: possible * hours });
   });
 
   it.each([

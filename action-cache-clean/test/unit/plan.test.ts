@@ -60,6 +60,12 @@ const byAge: Case[] = [
     ['checkout k 5d 1GB', 'source s 5d 1GB', 'source t 90d 1GB', 'leftover l 5d 1GB'],
     'l t k',
   ],
+  [
+    'what may have been used just now does not go, however long ago it shows',
+    { 'max-age': '5d' },
+    ['unit u 20d 1GB maybe=0', 'unit v 20d 1GB maybe=-4', 'unit w 20d 1GB maybe=1'],
+    'w',
+  ],
   ['without an age nothing goes for it', { 'max-age': 'none' }, ['source s 900d 1GB', 'leftover l 900d 1GB'], ''],
   [
     'an age of a category comes before that of all',

@@ -59,7 +59,7 @@ const newUnit = (name: string, hash: string, compiler = '7458672600737419911'): 
 
 function survey(target: string, options: Partial<TargetOptions> = {}): Item[] {
   const places = profilesOf(target, statSync(target).dev);
-  return places.flatMap((place) => surveyProfile(place, { readsLeaveTraces: false, ...options }));
+  return places.flatMap((place) => surveyProfile(place, { accessTimes: 'none', ...options }));
 }
 const told = (items: Item[]) =>
   items.map(({ kind, path, also = [] }) => [kind, path, ...also.toSorted()].join(' ')).sort();
@@ -248,7 +248,7 @@ describe('bytes', () => {
 });
 
 describe('when a unit was last used', () => {
-  const options = { readsLeaveTraces: true };
+  const options = { accessTimes: 'exact' as const };
   const touch = (target: string, path: string, atime: number, mtime: number) =>
     utimesSync(join(target, path), atime / 1000, mtime / 1000);
 
