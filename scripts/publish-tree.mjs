@@ -70,6 +70,11 @@ export function commitOf(source, revision = 'HEAD') {
   return { hash, date: new Date(date).toISOString() };
 }
 
+/** Whether origin/main, as it was last fetched here, contains a commit. @throws Error when the commit is not here */
+export function isInMain(hash) {
+  return run('git', ['for-each-ref', `--contains=${hash}`, 'refs/remotes/origin/main']) !== '';
+}
+
 /** @returns stdout. @throws Error with what the program said */
 export function run(command, args, cwd = root, options = {}) {
   const { status, stdout, stderr, error } = spawnSync(command, args, {

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { actions, root } from './actions.mjs';
-import { assemble, commitOf, filesIn, run } from './publish-tree.mjs';
+import { assemble, commitOf, filesIn, isInMain, run } from './publish-tree.mjs';
 import { refuseCredentials, releaseCommand } from './release-command.mjs';
 
 const command = releaseCommand({
@@ -40,7 +40,7 @@ function release() {
     throw new Error(`this commit has not passed \`npm test\` here. Nothing was published.`);
   // A tag can stand on any commit; what is published is what was reviewed. Here and not in the workflow, so that it holds by
   // hand too; not of a dry run, which publishes nothing: that is how to try a release out on a branch.
-  if (run('git', ['for-each-ref', `--contains=${commit.hash}`, 'refs/remotes/origin/main']) === '') {
+  if (!isInMain(commit.hash)) {
     const outside = 'origin/main, as it was last fetched here, does not contain this commit.';
     if (!values['dry-run'])
       throw new Error(`${outside} Nothing was published. Merge it into main, and release from there.`);

@@ -29,8 +29,8 @@ export interface GitServer {
   reset(): void;
   /** Makes an empty bare repository `acme/NAME.git`; gives its path on this disk. */
   create(name: string, format?: 'sha1' | 'sha256'): Promise<string>;
-  /** Answers requests below `/acme/NAME` itself, whatever they ask. */
-  answer(name: string, handler: (request: IncomingMessage, response: ServerResponse) => void): void;
+  /** Answers requests below `/acme/NAME` itself, whatever they ask; undefined: git answers them again. */
+  answer(name: string, handler: ((request: IncomingMessage, response: ServerResponse) => void) | undefined): void;
   /** Waits for `handler` before it passes a request below `/acme/NAME` on to git; for what others do meanwhile. */
   before(name: string, handler: (request: IncomingMessage) => Promise<void>): void;
   stop(): Promise<void>;
@@ -48,7 +48,7 @@ export async function startGitServer({
   const dir = await mkdtemp(join(tmpdir(), 'testbed-git-'));
   await mkdir(join(dir, 'acme'));
   const counters: GitServer['counters'] = { requests: 0, down: 0, up: 0, authorization: [] };
-  const special = new Map<string, (request: IncomingMessage, response: ServerResponse) => void>();
+  const special = new Map<string, ((request: IncomingMessage, response: ServerResponse) => void) | undefined>();
   const meanwhile = new Map<string, (request: IncomingMessage) => Promise<void>>();
   const execPath = (await run('git', ['--exec-path'])).stdout.trim();
 

@@ -22,8 +22,11 @@ export function activationOf(parts: Activated[], stale: string[], host: HostFact
     restart: units('restart'),
     reload: units('reload'),
     signals: choices.flatMap(({ unit, how, signal }) => (how === 'signal' && signal ? [{ unit, signal }] : [])),
-    commands: changed.flatMap(({ artifact: { activate } }) => (activate.how === 'command' ? [activate.command] : [])),
+    commands: changed.flatMap(({ artifact: { activate, units } }) =>
+      activate.how === 'command' ? [{ command: activate.command, units }] : [],
+    ),
     stop: [],
+    start: [],
     restartOnUndo: changed
       .filter(({ artifact }) => forgetsOnUndo(artifact, host))
       .flatMap(({ artifact }) => artifact.units),
@@ -55,12 +58,12 @@ function reason(unit: string, how: Telling['how'], why: string, signal?: string)
 }
 
 function staleReason(unit: string, host: HostFacts): string {
-  return isActive(unit, host) ? 'it does not run what lies at its path' : 'it does not run';
+  return stoodAs(unit, host) === 'up' ? 'it does not run what lies at its path' : 'it does not run';
 }
 
 function tellingOf({ activate, path, name }: LocalArtifact, unit: string, host: HostFacts): Telling {
   if (activate.how === 'none' || activate.how === 'command') return { how: 'nothing', why: '' };
-  if (!isActive(unit, host)) return { how: 'restart', why: `${name} changed, and it does not run` };
+  if (stoodAs(unit, host) !== 'up') return { how: 'restart', why: `${name} changed, and it does not run` };
   if (activate.how === 'signal') return { how: 'signal', signal: activate.signal, why: `${name} changed` };
   if (activate.how !== 'caddy') return { how: activate.how, why: `${name} changed` };
   const { old: before, new: after } = host.caddyHosts[path] ?? {};
@@ -77,8 +80,14 @@ function forgetsOnUndo({ activate, path }: LocalArtifact, host: HostFacts): bool
   return activate.how === 'caddy' && missing(after, before)?.length !== 0;
 }
 
-function isActive(unit: string, host: HostFacts): boolean {
-  return host.units.find(({ name }) => name === unit)?.activeState === 'active';
+/**
+ * How a unit stood before: up; down, which is stopped or given up by systemd; or between the two, such as one that waits for
+ * its next try after a crash (`activating (auto-restart)`). States: systemctl(1), unit states.
+ */
+export function stoodAs(unit: string, host: HostFacts): 'up' | 'between' | 'down' {
+  const state = host.units.find(({ name }) => name === unit)?.activeState || 'inactive';
+  if (['active', 'reloading', 'refreshing'].includes(state)) return 'up';
+  return ['inactive', 'failed'].includes(state) ? 'down' : 'between';
 }
 
 /** Names of `before` that `after` lacks; undefined when caddy could not read one of them. */
@@ -86,13 +95,15 @@ function missing(before: string[] | undefined, after: string[] | undefined): str
   return before && after ? before.filter((name) => !after.includes(name)) : undefined;
 }
 
-/** The way back: the same units are told, but one that did not run before is stopped. */
+/** The way back: the same units are told, but one that did not run before is stopped, and one between the two started again. */
 export function inverse(activation: Activation, host: HostFacts): Activation {
-  const ran = (unit: string) => isActive(unit, host);
+  const stood = (how: ReturnType<typeof stoodAs>) => (unit: string) => stoodAs(unit, host) === how;
   return {
     ...activation,
-    restart: [...new Set([...activation.restart.filter(ran), ...activation.restartOnUndo])],
+    restart: [...new Set([...activation.restart.filter(stood('up')), ...activation.restartOnUndo.filter(stood('up'))])],
     reload: activation.reload.filter((unit) => !activation.restartOnUndo.includes(unit)),
-    stop: activation.restart.filter((unit) => !ran(unit)),
+    commands: activation.commands.map(({ command, units }) => ({ command, units: units.filter(stood('up')) })),
+    stop: activation.restart.filter(stood('down')),
+    start: activation.restart.filter(stood('between')),
   };
 }

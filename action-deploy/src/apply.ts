@@ -1,9 +1,9 @@
-import { ExpectedError } from '@gbo/shared/errors';
+import { ExpectedError, messageOf } from '@gbo/shared/errors';
 import type { RunContext } from '@gbo/shared/run';
 import { HostRun, Stale } from './host-run.js';
 import type { HostOutcome, Outcome } from './outcome.js';
 import type { HostPlan, Plan } from './plan.js';
-import { keepFailed, recover } from './recover.js';
+import { keepFailed, recover, removeStaged } from './recover.js';
 import type { Target } from './session.js';
 
 /**
@@ -37,24 +37,36 @@ export async function apply(
     const now = runs.filter((run) => wave.includes(run.plan.host) && !outcomes.has(run.plan.host));
     await Promise.all(
       now.map(async (run) => {
-        try {
-          await run.phase('switch');
-          confirmed.push(run);
-          outcomes.set(run.plan.host, run.outcome(plan.mode === 'rollback' ? 'returned' : 'deployed'));
-        } catch (error) {
-          outcomes.set(
-            run.plan.host,
-            await (plan.onFailure === 'none' ? keepFailed(run, error) : recover(run, error, 'action')),
-          );
-        }
+        const outcome = await run.phase('switch').then(
+          () => run.outcome('deployed'),
+          (error: unknown) => (plan.onFailure === 'none' ? keepFailed(run, error) : recover(run, error, 'action')),
+        );
+        // Also where only the answer to the word was lost.
+        const isConfirmed = outcome.result === 'deployed';
+        if (isConfirmed) confirmed.push(run);
+        outcomes.set(
+          run.plan.host,
+          isConfirmed && plan.mode === 'rollback' ? { ...outcome, result: 'returned' } : outcome,
+        );
       }),
     );
   }
 
+  await Promise.all(
+    runs
+      .filter(({ plan: { host } }) => !outcomes.has(host))
+      .map(async (run) => {
+        if (signal.aborted) outcomes.set(run.plan.host, await recover(run, signal.reason, 'action'));
+        else await removeStaged(run);
+      }),
+  );
+
   if (failures() > plan.maxFailed && plan.onFailure === 'all') {
+    const all = 'on-failure: all takes every host back.';
+    const cause = signal.aborted ? `${messageOf(signal.reason)} ${all}` : `Another host failed, and ${all}`;
     await Promise.all(
       confirmed.map(async (run) => {
-        const why = new ExpectedError('Another host failed, and on-failure: all takes every host back.', '', '');
+        const why = new ExpectedError(cause, '', '');
         outcomes.set(run.plan.host, await recover(run, why, 'return'));
       }),
     );

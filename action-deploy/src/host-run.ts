@@ -11,8 +11,9 @@ import { prove } from './prove.js';
 import type { Target } from './session.js';
 import { Unhealthy, watch } from './soak.js';
 import { stepScript } from './step-script.js';
-import type { Step, Work } from './steps.js';
+import type { Activation, Step, Work } from './steps.js';
 import { shellLibrary } from './survey-script.js';
+import { type Restarts, restartsOf } from './unit-state.js';
 import { upload } from './upload.js';
 
 /** The target is not as it was surveyed: somebody deployed meanwhile, or an old undo was finished. Survey again. */
@@ -30,6 +31,8 @@ export class HostRun {
   /** When units were told, and when they first answered as healthy (epoch ms). */
   told?: number;
   healthy?: number;
+  /** Of the units that are watched and not restarted, just before the activation. */
+  #restarts: Restarts = new Map();
   /** Invocations of the units since the switch, for their journal should it fail. */
   readonly invocations: string[] = [];
 
@@ -130,10 +133,10 @@ export class HostRun {
       case 'upload':
         return this.#upload(work);
       case 'prove':
-        this.invocations.push(...(await prove(connection, work.proofs, work.timeoutMs, signal)));
+        this.invocations.push(...(await prove(connection, work.proofs, work.timeoutMs, this.#restarts, signal)));
         return undefined;
       case 'soak':
-        this.healthy = await watch(connection, work.soak, this.target.way, signal);
+        this.healthy = await watch(connection, work.soak, this.target.way, this.#restarts, signal);
         return this.told
           ? `healthy ${formatDuration(Math.max(0, this.healthy - this.told))} after it was told`
           : undefined;
@@ -143,7 +146,8 @@ export class HostRun {
         await this.#script(work);
         return `it fires ${work.seconds} s from now, or when this connection is lost`;
       case 'activate':
-        this.told = Date.now();
+        this.#restarts = await restartsOf(connection, work.others);
+        if (tells(work.activation)) this.told = Date.now();
         await this.#script(work);
         return undefined;
       case 'confirm':
@@ -151,7 +155,7 @@ export class HostRun {
         this.confirmed = true;
         return undefined;
       case 'settle':
-        await this.#script(work);
+        this.say(`  ${(await this.#script(work)).stdout.trim().split('\n').at(-1)}`);
         throw new Stale();
       default:
         await this.#script(work);
@@ -159,9 +163,9 @@ export class HostRun {
     }
   }
 
-  async #script(work: Parameters<typeof stepScript>[0]): Promise<void> {
+  async #script(work: Parameters<typeof stepScript>[0]): Promise<CommandResult> {
     const result = await this.target.connection.script(stepScript(work, this.target.user), { timeoutMs: SCRIPT_MS });
-    if (result.code === 0) return;
+    if (result.code === 0) return result;
     throw new ExpectedError(`${whatFailed(work)}: ${wordsOf(result)}.`, '', todoAfter(work));
   }
 
@@ -197,6 +201,11 @@ export class HostRun {
     this.bytesSent += sent;
     return `${formatBytes(sent)} sent${resumedFrom > 0 ? `, resumed at ${formatBytes(resumedFrom)}` : ''}`;
   }
+}
+
+/** Whether an activation tells any unit anything. */
+function tells({ restart, reload, signals, commands }: Activation): boolean {
+  return restart.length + reload.length + signals.length + commands.length > 0;
 }
 
 /** Most failures say what to do by themselves; an undo that cannot be finished would stop every later deploy as well. */

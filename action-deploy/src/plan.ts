@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { activationOf, inverse } from './activation.js';
+import { activationOf, inverse, stoodAs } from './activation.js';
 import type { Facts, FileFacts, HostFacts, LocalArtifact, LostHost, UnitFacts } from './facts.js';
 import type { Inputs } from './inputs.js';
 import * as layout from './layout.js';
@@ -7,7 +7,7 @@ import { type RecordEntry, releasesOf } from './record.js';
 import { refusals, reloadRefusals } from './refusals.js';
 import { chooseRelease } from './rollback.js';
 import { slowestStartMs } from './start-limit.js';
-import type { Activation, Move, Proof, Soak, Step } from './steps.js';
+import type { Activation, Move, Proof, Soak, Step, Surplus } from './steps.js';
 import { undoScript } from './undo-script.js';
 import { waves } from './waves.js';
 import { hasProcess, whatRuns } from './what-runs.js';
@@ -24,6 +24,8 @@ export interface HostPlan {
   /** Names this attempt on the target; for a deploy the same as `release`. */
   attempt: string;
   stateDir: string;
+  /** sha256 by path of what is to run; empty where a rollback found nothing to go back to. */
+  wanted: Record<string, string>;
   steps: Step[];
   /** Text of the undo script, armed before the switch. */
   undo: string;
@@ -36,6 +38,11 @@ export interface Back {
   files: { path: string; sha256?: string; brought: string }[];
   proofs: Proof[];
   soak: Soak;
+  /** Units that the undo restarts: how often systemd restarted them counts from there. */
+  restarted: string[];
+  /** Units that were not up before: stopped by the undo, or started again without a promise. */
+  stopped: string[];
+  started: string[];
 }
 
 export interface Plan {
@@ -45,7 +52,7 @@ export interface Plan {
   waves: string[][];
   onFailure: Inputs['onFailure'];
   maxFailed: number;
-  /** One record of sha256 by path, for the report. */
+  /** sha256 by path, of the first host: a rollback may lead each to a release of its own. */
   sha256: Record<string, string>;
 }
 
@@ -53,7 +60,7 @@ export interface Plan {
 export function makePlan(inputs: Inputs, facts: Facts): Plan {
   const hosts = [
     ...facts.hosts.map((host) => planHost(inputs, facts, host)),
-    ...facts.lost.map((host) => lostHost(inputs, host)),
+    ...facts.lost.map((host) => lostHost(inputs, facts, host)),
   ];
   const changing = hosts.filter(({ verdict }) => verdict === 'change').map(({ host }) => host);
   return {
@@ -62,14 +69,19 @@ export function makePlan(inputs: Inputs, facts: Facts): Plan {
     waves: waves(changing, inputs.canary, inputs.batch),
     onFailure: inputs.onFailure,
     maxFailed: inputs.maxFailed,
-    sha256: Object.fromEntries(facts.artifacts.map(({ path, sha256 }) => [path, sha256])),
+    sha256: hosts[0]?.wanted ?? {},
   };
 }
 
-function lostHost({ stateDir }: Inputs, { host, reason }: LostHost): HostPlan {
-  const back = { files: [], proofs: [], soak: { units: [], health: [], soakMs: 0 } };
-  const nothing = { release: '', attempt: '', stateDir, steps: [], undo: '', back };
+function lostHost({ stateDir }: Inputs, { artifacts }: Facts, { host, reason }: LostHost): HostPlan {
+  const soak = { units: [], health: [], soakMs: 0 };
+  const back = { files: [], proofs: [], soak, restarted: [], stopped: [], started: [] };
+  const nothing = { release: '', attempt: '', stateDir, wanted: sums(artifacts), steps: [], undo: '', back };
   return { host, verdict: 'failed', refusals: [reason], notes: [], ...nothing };
+}
+
+function sums(artifacts: LocalArtifact[]): Record<string, string> {
+  return Object.fromEntries(artifacts.flatMap(({ path, sha256 }) => (sha256 ? [[path, sha256]] : [])));
 }
 
 /** What one artifact becomes on one host. */
@@ -110,14 +122,17 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
       copy: artifact.type !== 'binary',
     };
   });
+  const stale = parts.flatMap(({ artifact }) => staleUnits(artifact, host));
+  const activation = activationOf(parts, stale, host);
   const base = {
     host: host.host,
     release,
     previous,
     attempt,
     stateDir: inputs.stateDir,
+    wanted: sums(artifacts),
     undo: '',
-    back: backOf(inputs, parts, host),
+    back: backOf(inputs, parts, inverse(activation, host), host),
   };
   const against = [...(rollback?.refusals ?? []), ...refusals(inputs, artifacts, host)];
   const refused = (against: string[]): HostPlan => ({
@@ -128,7 +143,6 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
     steps: [],
   });
   if (against.length > 0) return refused(against);
-  const stale = parts.flatMap(({ artifact }) => staleUnits(artifact, host));
   const notes = notesOn(
     parts,
     host,
@@ -138,7 +152,6 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
   if (parts.every(({ changed }) => !changed) && stale.length === 0 && host.pending.length === 0) {
     return { ...base, release: previous ?? '', verdict: 'unchanged', refusals: [], notes, steps: [] };
   }
-  const activation = activationOf(parts, stale, host);
   const unreloaded = activation.daemonReload ? reloadRefusals(inputs, host) : [];
   if (unreloaded.length > 0) return refused(unreloaded);
   const undo = undoOf(inputs, parts, activation, { attempt, release, previous, host });
@@ -197,8 +210,8 @@ function notesOn(parts: Part[], host: HostFacts, bad: string[], contentId: strin
 /** A short watch is enough for what ran before: it is the old release, back in its place. */
 const BACK_SOAK_MS = 1000;
 
-function backOf(inputs: Inputs, parts: Part[], host: HostFacts): Back {
-  const ran = (unit: string) => host.units.find(({ name }) => name === unit)?.activeState === 'active';
+function backOf(inputs: Inputs, parts: Part[], undo: Activation, host: HostFacts): Back {
+  const ran = (unit: string) => stoodAs(unit, host) === 'up';
   const proofs = parts.flatMap(({ artifact, file }) =>
     provable(artifact)
       .filter(ran)
@@ -213,6 +226,9 @@ function backOf(inputs: Inputs, parts: Part[], host: HostFacts): Back {
     files: parts.map(({ artifact, file }) => ({ path: artifact.path, sha256: file.sha256, brought: artifact.sha256 })),
     proofs,
     soak: { units, health, soakMs: Math.min(inputs.soakMs, BACK_SOAK_MS) },
+    restarted: undo.restart,
+    stopped: undo.stop,
+    started: undo.start,
   };
 }
 
@@ -369,11 +385,13 @@ function stepsOf(
       },
     );
   }
+  const units = [...new Set(parts.flatMap(({ artifact }) => artifact.units))];
   guarded('activate', 'activate', activation.reasons.join(' ') || 'nothing has to be told', {
     kind: 'activate',
     stateDir,
     release: attempt,
     activation,
+    others: units.filter((unit) => !activation.restart.includes(unit)),
   });
   const proofs = parts.flatMap(({ artifact: { path, sha256 }, artifact }) =>
     provable(artifact).map((unit) => ({ unit, path, sha256 })),
@@ -385,7 +403,6 @@ function stepsOf(
       timeoutMs: 10_000,
     });
   }
-  const units = [...new Set(parts.flatMap(({ artifact }) => artifact.units))];
   const health = parts.flatMap(({ artifact }) => artifact.health);
   if (units.length + health.length > 0) {
     guarded('soak', 'watch it', 'active is not healthy: the same process must stay up and answer', {
@@ -401,12 +418,11 @@ function stepsOf(
   });
   const finish = (id: string, title: string, why: string, work: Step['work']) =>
     steps.push({ id, phase: 'finish', title, why, undo: 'none needed', work });
-  const remove = surplus(inputs, host, parts, [release, previous ?? '']);
   finish('prune', 'prune old releases', `${inputs.keep} are kept; never the current, the previous or a running one`, {
     kind: 'prune',
     stateDir,
     files: parts.map(({ artifact, kept }) => ({ path: artifact.path, kept, sha256: artifact.sha256 })),
-    remove,
+    surplus: { ...surplus(inputs, host, parts, [release, previous ?? '']), units },
   });
   finish('unlock', 'unlock the target', 'the next deploy may begin', { kind: 'unlock', stateDir });
   return steps;
@@ -560,13 +576,22 @@ function isoTime(id: string): string {
   return id.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/, '$1-$2-$3T$4:$5:$6Z');
 }
 
-/** Folders of kept releases beyond `keep`. Failed releases go first and use up no place; order is the record's, not mtime. */
-function surplus(inputs: Inputs, host: HostFacts, parts: Part[], never: string[]): string[] {
+/** Kept releases beyond `keep`, and the binaries of those that stay. Failed releases go first and use up no place; order is the record's, not mtime. */
+function surplus(inputs: Inputs, host: HostFacts, parts: Part[], never: string[]): Omit<Surplus, 'units'> {
   const { releases } = releasesOf(host.record);
   const good = releases.filter(({ bad, id }) => !bad && !never.includes(id)).map(({ id }) => id);
   const places = Math.max(0, inputs.keep - never.filter(Boolean).length);
   const stay = new Set([...never, ...(places > 0 ? good.slice(-places) : [])]);
-  return parts.flatMap(({ artifact, file }) =>
-    file.kept.filter((id) => !stay.has(id)).map((id) => layout.kept(artifact.path, id)),
-  );
+  const gone = new Set(parts.flatMap(({ file }) => file.kept.filter((id) => !stay.has(id))));
+  const binaries = parts.filter(({ artifact }) => artifact.type === 'binary').map(({ artifact }) => artifact.path);
+  return {
+    // Ids begin with their time.
+    remove: [...gone]
+      .sort()
+      .reverse()
+      .map((id) =>
+        parts.flatMap(({ artifact, file }) => (file.kept.includes(id) ? [layout.kept(artifact.path, id)] : [])),
+      ),
+    stay: [...stay].filter(Boolean).flatMap((id) => binaries.map((path) => layout.kept(path, id))),
+  };
 }

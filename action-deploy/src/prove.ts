@@ -4,7 +4,7 @@ import { shellQuote as q } from '@gbo/shared/ssh/quote';
 import { Unhealthy } from './soak.js';
 import type { Proof } from './steps.js';
 import { shellLibrary } from './survey-script.js';
-import { illness, unitStates } from './unit-state.js';
+import { illness, type Restarts, unitStates } from './unit-state.js';
 
 const POLL_MS = 150;
 
@@ -17,6 +17,7 @@ export async function prove(
   connection: Connection,
   proofs: Proof[],
   timeoutMs: number,
+  before: Restarts,
   signal: AbortSignal,
 ): Promise<string[]> {
   const deadline = Date.now() + timeoutMs;
@@ -25,7 +26,7 @@ export async function prove(
   for (;;) {
     signal.throwIfAborted();
     const states = await unitStates(connection, units);
-    const ill = states.map((state) => illness(state, undefined)).find(Boolean);
+    const ill = states.map((state) => illness(state, undefined, before)).find(Boolean);
     for (const { invocation } of states) if (invocation) invocations.add(invocation);
     if (ill) throw new Unhealthy(ill, [...invocations]);
     const { code, stdout } = await connection.script(proofScript(proofs), { timeoutMs: 60_000 });

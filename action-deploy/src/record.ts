@@ -49,7 +49,10 @@ export interface Release {
   bad: boolean;
 }
 
-/** Every release of the record, the one that runs by the record last; a release that failed is `bad` for good. */
+/**
+ * Every release of the record in the order in which they first came, and which of them runs by it: the newest, unless one was
+ * returned to. A release that failed is `bad` for good.
+ */
 export function releasesOf(record: RecordEntry[]): { releases: Release[]; current?: string } {
   const byId = new Map<string, Release>();
   let current: string | undefined;

@@ -7,10 +7,12 @@ import type { HostRun } from './host-run.js';
 import * as layout from './layout.js';
 import { acquire } from './lock.js';
 import type { HostOutcome } from './outcome.js';
+import type { HostPlan } from './plan.js';
 import { prove } from './prove.js';
 import { readRecord } from './record.js';
 import { watch } from './soak.js';
 import { shellLibrary } from './survey-script.js';
+import { restartsOf, unitStates } from './unit-state.js';
 
 /** An undo restarts units, and those may take their time to stop. */
 const UNDO_MS = 600_000;
@@ -51,33 +53,50 @@ async function putBack(run: HostRun, reason: string, by: Asker): Promise<HostOut
   const again = await lockAgain(run, patience);
   run.say(`putting back ${run.plan.previous ?? 'the state before'} ...`);
   const began = Date.now();
-  const state = await undo(run, by);
-  if (state === 'confirmed') {
+  const ended = await undo(run, by);
+  if (ended.state === 'confirmed') {
     run.confirmed = true;
     return run.outcome('deployed', `${reason} The release had been confirmed before that.`);
   }
-  if (again && state !== 'none' && (await overtaken(run))) {
+  if (again && ended.state !== 'none' && (await overtaken(run))) {
     return run.outcome('unknown', `${reason} Another deploy has taken the target over since; mode status tells.`);
   }
-  const { problem, foreign } = await verifyBack(run, patience);
+  const { problem, foreign, words } = await verifyBack(run, ended, patience);
+  const untold = words !== undefined;
+  if (untold && !problem) await undo(run, 'accept');
   run.timeline.push({ step: 'undo', title: 'undo', began, ended: Date.now(), ok: problem === undefined });
   const diagnosis = await diagnose(run.target.connection, invocations, run.plan.back.soak.units);
   if (problem) {
     run.say(`undo: NOT proven: ${problem}`);
-    return { ...run.outcome('rollback-failed', `${reason} The undo did not hold: ${problem}`), diagnosis };
+    const todo = `Put it right by hand: each file's releases are kept in .gbo-deploy beside it.${untold ? ' The next deploy tries the undo once more.' : ''}`;
+    return { ...run.outcome('rollback-failed', `${reason} The undo did not hold: ${problem} ${todo}`), diagnosis };
   }
-  const back = run.plan.previous
-    ? `${run.plan.previous} runs again, proven`
-    : 'there was nothing before, and nothing is there now';
+  const back = wayBack(run.plan, untold);
   run.say(`undo: done, ${back}`);
-  return { ...run.outcome('rolled-back', [reason, `Rolled back: ${back}.`, ...foreign].join(' ')), diagnosis };
+  const failed = untold ? [`To tell the units failed on the way back as well: ${words}.`] : [];
+  return {
+    ...run.outcome('rolled-back', [reason, `Rolled back: ${back}.`, ...failed, ...foreign].join(' ')),
+    diagnosis,
+  };
+}
+
+/** What holds after an undo that was proven, in words. `untold`: not everything could be told that the old files are back. */
+function wayBack({ previous, back: { soak, stopped, started } }: HostPlan, untold: boolean): string {
+  const files = previous
+    ? `${soak.units.length > 0 && !untold ? `${previous} runs again` : `the files of ${previous} are back`}, proven`
+    : 'there was nothing before, and nothing is there now';
+  return [
+    files,
+    ...stopped.map((unit) => `${unit} did not run before and is stopped`),
+    ...started.map((unit) => `${unit} was not up before and was started again`),
+  ].join('; ');
 }
 
 /** Leaves the failed release where it is, for inspection: the dead-man is called off and the failure recorded. */
 export async function keepFailed(run: HostRun, failure: unknown): Promise<HostOutcome> {
   const reason = messageOf(failure);
   const { stateDir, attempt, release, previous } = run.plan;
-  if (!run.armed) return run.outcome('failed', `${reason} Nothing that runs was touched.`);
+  if (!run.armed) return await recover(run, failure, 'action');
   try {
     const entry = JSON.stringify({
       release,
@@ -105,7 +124,7 @@ ${prefix}systemctl stop ${layout.deadManUnit(attempt)}.timer 2>/dev/null; exit 0
 }
 
 /** Takes away what was staged for a switch that will not come. Unfinished uploads stay: the next try resumes them. */
-async function removeStaged(run: HostRun): Promise<void> {
+export async function removeStaged(run: HostRun): Promise<void> {
   const staged = run.plan.steps.flatMap(({ work }) => {
     if (work.kind === 'verify' && work.part !== work.to) return [work.to];
     return work.kind === 'keep' ? work.links.map(({ to }) => to) : [];
@@ -139,10 +158,11 @@ async function overtaken({ target, plan }: HostRun): Promise<boolean> {
 
 function unknown(run: HostRun, reason: string): HostOutcome {
   if (!run.armed) return run.outcome('failed', `${reason} Nothing that runs was touched.`);
-  return run.outcome(
-    'unknown',
-    `${reason} It could not be seen how the target stands. It puts ${run.plan.previous ?? 'the state before'} back by itself; mode status tells.`,
-  );
+  const before = run.plan.previous ?? 'the state before';
+  const next = run.confirmed
+    ? `It had been confirmed, so that nothing there puts ${before} back by itself; mode status tells, and mode rollback goes back.`
+    : `It puts ${before} back by itself; mode status tells.`;
+  return run.outcome('unknown', `${reason} It could not be seen how the target stands. ${next}`);
 }
 
 async function reachable(run: HostRun): Promise<boolean> {
@@ -162,18 +182,30 @@ async function reachable(run: HostRun): Promise<boolean> {
   }
 }
 
-/** Runs the undo script and tells in which state it left the release; `confirmed` means that there was nothing to undo. */
-async function undo(run: HostRun, by: Asker | 'again'): Promise<layout.UndoState | 'none'> {
+interface Ended {
+  state: layout.UndoState | 'none';
+  words: string;
+}
+
+/**
+ * Runs the undo script and tells in which state it left the release, and what it complained of; `confirmed` means that there
+ * was nothing to undo, `undoing` that it could not be ended.
+ */
+async function undo(run: HostRun, by: Asker | 'again' | 'accept'): Promise<Ended> {
   const { stateDir, attempt } = run.plan;
   const script = q(layout.undoScriptFile(stateDir, attempt));
   const states: layout.UndoState[] = ['undone', 'undoing', 'armed', 'confirmed'];
   const files = states.map((state) => `[ -e ${q(layout.undoStateFile(stateDir, attempt, state))} ] && echo ${state}`);
   const timer = `${run.target.user.uid === 0 ? '' : 'sudo -n '}systemctl stop ${layout.deadManUnit(attempt)}.timer 2>/dev/null`;
-  const { stdout } = await run.target.connection.script(
+  const { stdout, stderr } = await run.target.connection.script(
     `if [ -e ${script} ]; then sh ${script} ${by} >&2; fi\n${files.join('\n')}\n${timer}\nexit 0`,
     { timeoutMs: UNDO_MS },
   );
-  return (stdout.trim().split('\n')[0] as layout.UndoState) || 'none';
+  const words = stderr
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' / ')
+    .slice(-500);
+  return { state: (stdout.trim().split('\n')[0] as layout.UndoState) || 'none', words };
 }
 
 /** How the files stand after an undo. */
@@ -182,21 +214,35 @@ interface Aftermath {
   problem?: string;
   /** Files that are neither the old nor the new ones: sentences. */
   foreign: string[];
+  /** What the undo complained of, where it could not be ended. */
+  words?: string;
 }
 
-async function verifyBack(run: HostRun, signal: AbortSignal): Promise<Aftermath> {
+async function verifyBack(run: HostRun, first: Ended, signal: AbortSignal): Promise<Aftermath> {
   const { connection, way } = run.target;
-  const { files, proofs, soak } = run.plan.back;
-  let aftermath = await differences(run);
-  if (aftermath.problem) {
-    await undo(run, 'again');
-    aftermath = await differences(run);
+  const { files, proofs, soak, restarted, stopped } = run.plan.back;
+  let ended = first;
+  let found = await differences(run);
+  if (found.problem) {
+    ended = await undo(run, 'again');
+    found = await differences(run);
   }
+  const aftermath: Aftermath = ended.state === 'undoing' ? { ...found, words: ended.words } : found;
   if (aftermath.problem) return aftermath;
   try {
-    if (files.some(({ sha256 }) => sha256) && proofs.length > 0) await prove(connection, proofs, 10_000, signal);
-    if (soak.units.length + soak.health.length > 0) await watch(connection, soak, way, signal);
-    return aftermath;
+    const before = await restartsOf(
+      connection,
+      soak.units.filter((unit) => !restarted.includes(unit)),
+    );
+    if (files.some(({ sha256 }) => sha256) && proofs.length > 0)
+      await prove(connection, proofs, 10_000, before, signal);
+    if (soak.units.length + soak.health.length > 0) await watch(connection, soak, way, before, signal);
+    // Where telling the units failed, one may not have been stopped.
+    const still = await unitStates(connection, aftermath.words === undefined ? [] : stopped);
+    const running = still.filter(({ active }) => active === 'active').map(({ unit }) => unit);
+    return running.length > 0
+      ? { ...aftermath, problem: `${running.join(', ')} did not run before and could not be stopped.` }
+      : aftermath;
   } catch (error) {
     if (error instanceof ConnectionLost) throw error;
     return { ...aftermath, problem: messageOf(error) };

@@ -4,7 +4,7 @@ import type { Connection } from '@gbo/shared/ssh/connection';
 import { ask, type Way } from './health.js';
 import { slowestStartMs } from './start-limit.js';
 import type { Soak } from './steps.js';
-import { illness, isUp, type UnitState, unitStates } from './unit-state.js';
+import { illness, isUp, type Restarts, type UnitState, unitStates } from './unit-state.js';
 
 const POLL_MS = 100;
 
@@ -21,10 +21,16 @@ export class Unhealthy extends ExpectedError {
 
 /**
  * Waits for the first healthy answer of everything, of each health check within its own time, then watches for `soakMs` that it stays so: same process, same
- * invocation, no restart, and still healthy. Resolves with the time of the first healthy answer (epoch ms).
+ * invocation, no restart beyond those of `before`, and still healthy. Resolves with the time of the first healthy answer (epoch ms).
  * @throws Unhealthy
  */
-export async function watch(connection: Connection, soak: Soak, way: Way, signal: AbortSignal): Promise<number> {
+export async function watch(
+  connection: Connection,
+  soak: Soak,
+  way: Way,
+  before: Restarts,
+  signal: AbortSignal,
+): Promise<number> {
   const began = Date.now();
   const first = new Map<string, UnitState>();
   // All that were met: by the time a crash is seen, systemd may have begun the next one, whose journal tells nothing.
@@ -44,7 +50,7 @@ export async function watch(connection: Connection, soak: Soak, way: Way, signal
     const now = Date.now();
     for (const { invocation } of states) if (invocation) invocations.add(invocation);
     for (const state of states) {
-      const why = illness(state, first.get(state.unit));
+      const why = illness(state, first.get(state.unit), before);
       if (why) throw new Unhealthy(why, [...invocations]);
       if (isUp(state) && !first.has(state.unit)) first.set(state.unit, state);
     }

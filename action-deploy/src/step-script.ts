@@ -4,7 +4,7 @@ import { activationScript } from './activation-script.js';
 import * as layout from './layout.js';
 import { moveLibrary, moveScript, oursScript } from './move-script.js';
 import { deadManArguments } from './privileged.js';
-import type { Move, Work } from './steps.js';
+import type { Move, Surplus, Work } from './steps.js';
 import { shellLibrary } from './survey-script.js';
 
 type Scripted = Exclude<Work, { kind: 'lock' | 'upload' | 'soak' | 'prove' | 'unlock' }>;
@@ -21,7 +21,7 @@ export function stepScript(work: Scripted, user: { uid: number; name: string }):
 function body(work: Scripted, user: { uid: number; name: string }): string {
   switch (work.kind) {
     case 'settle':
-      return `sh ${q(layout.undoScriptFile(work.stateDir, work.release))} action`;
+      return `sh ${q(layout.undoScriptFile(work.stateDir, work.release))} settle`;
     case 'stage':
       return layout.makeFolders(work.parents, work.folders);
     case 'verify':
@@ -148,15 +148,44 @@ logger -t gbo-deploy ${q(`release ${release} confirmed`)} 2>/dev/null
 exit 0`;
 }
 
-function prune({ stateDir, files, remove }: Extract<Work, { kind: 'prune' }>): string {
+function prune({ stateDir, files, surplus }: Extract<Work, { kind: 'prune' }>): string {
   const sums = q(layout.sumsFile(stateDir));
-  return `${remove.map((file) => `rm -f ${q(file)}; rmdir ${q(posix.dirname(file))} 2>/dev/null`).join('\n')}
+  return `${removeSurplus(surplus)}
 find ${[...new Set(files.map(({ path }) => q(`${layout.store(path)}/incoming`)))].join(' ')} -type f -mtime +7 -delete 2>/dev/null
 find ${q(posix.join(stateDir, 'undo'))} -type f -mtime +30 -delete 2>/dev/null
 : > ${sums}.new
 ${files.map((file) => `${remember(file)} >> ${sums}.new`).join('\n')}
 mv -f ${sums}.new ${sums}
 exit 0`;
+}
+
+/**
+ * Removes releases of which no unit's main process is an execution. Several may hold the file that runs, since what does not
+ * change is in each: then one that stays anyway is taken for the running one, else the newest.
+ */
+function removeSurplus({ remove, stay, units }: Surplus): string {
+  if (remove.length === 0) return ':';
+  const any = (files: string[]) => `any=1; ${files.map((file) => `claim ${q(file)} && any=0`).join('; ')}`;
+  const gone = (file: string) => `rm -f ${q(file)}; rmdir ${q(posix.dirname(file))} 2>/dev/null`;
+  return `processes=
+for unit in ${units.map(q).join(' ')}; do
+  pid=$(systemctl show --value -p MainPID -- "$unit" 2>/dev/null); exe=/proc/$pid/exe
+  [ "\${pid:-0}" -gt 0 ] || continue
+  if [ -r "$exe" ] && [ -e "$exe" ]; then processes="$processes $pid:"
+  else processes="$processes $pid:$(sudo -n sha256sum "$exe" 2>/dev/null | cut -c1-64)"; fi
+done
+# claim FILE: whether one of the processes runs it; those that do are not asked again.
+claim() {
+  found=1; others=
+  for process in $processes; do
+    exe=/proc/\${process%%:*}/exe; known=\${process#*:}
+    if [ -n "$known" ]; then [ "$known" = "$(sum "$1" 2>/dev/null)" ]; else [ "$exe" -ef "$1" ] || cmp -s "$exe" "$1"; fi
+    if [ $? = 0 ]; then found=0; else others="$others $process"; fi
+  done
+  processes=$others; return $found
+}
+${any(stay)}
+${remove.map((files) => `${any(files)}\nif [ $any = 1 ]; then\n${files.map(gone).join('\n')}\nfi`).join('\n')}`;
 }
 
 /** The sum of a file, unless somebody has changed the file since it was switched: the next survey believes what is said here. */

@@ -18,11 +18,23 @@ export interface Activation {
   restart: string[];
   reload: string[];
   signals: { unit: string; signal: string }[];
-  commands: string[];
-  /** Units that did not run before a first deploy: an undo stops them. */
+  /** Each with the units of its artifact. */
+  commands: { command: string; units: string[] }[];
+  /** On an undo: units that did not run before. */
   stop: string[];
+  /** On an undo: units that were not up before, but about to start. Whether they come up is not ours to promise. */
+  start: string[];
   /** Units that an undo restarts although they were only reloaded: host names that came must go from Caddy's memory. */
   restartOnUndo: string[];
+}
+
+/** Kept releases that may go, unless a unit still runs one of them. */
+export interface Surplus {
+  /** The files of each, newest first. */
+  remove: string[][];
+  /** Kept binaries of the releases that stay. */
+  stay: string[];
+  units: string[];
 }
 
 export interface Proof {
@@ -50,11 +62,11 @@ export type Work =
   | { kind: 'verify-unit'; file: string; replace: { from: string; to: string }[] }
   | { kind: 'arm'; stateDir: string; release: string; seconds: number; script: string }
   | { kind: 'switch'; stateDir: string; release: string; moves: Move[] }
-  | { kind: 'activate'; stateDir: string; release: string; activation: Activation }
+  | { kind: 'activate'; stateDir: string; release: string; activation: Activation; others: string[] }
   | { kind: 'prove'; proofs: Proof[]; timeoutMs: number }
   | { kind: 'soak'; soak: Soak }
   | { kind: 'confirm'; stateDir: string; release: string; record: string[] }
-  | { kind: 'prune'; stateDir: string; files: { path: string; kept: string; sha256: string }[]; remove: string[] }
+  | { kind: 'prune'; stateDir: string; files: { path: string; kept: string; sha256: string }[]; surplus: Surplus }
   | { kind: 'unlock'; stateDir: string };
 
 export interface Step {

@@ -22,7 +22,11 @@ export interface Undo {
  * Called with who asks (`dead-man`, `lost-contact`, `action`, `return`); only `return` takes back what was
  * confirmed, and `again` repeats an undo that did not hold.
  * A file that somebody else has put at a path meanwhile is left there, which is no failure.
- * Exit: 0 undone or nothing to do, 1 tried and failed.
+ *
+ * An activation that fails leaves it begun, for somebody who can look: `accept` closes it, from who has seen that all is well.
+ * `settle`, from a later deploy, closes it when the files are back, or the failing activation would be run by every deploy
+ * that follows; where they are not, it tells no unit.
+ * Exit: 0 undone, closed or nothing to do, 1 tried and failed.
  */
 export function undoScript({ stateDir, release, moves, activation, done, failed }: Undo): string {
   const undo = posix.join(stateDir, 'undo', release);
@@ -35,24 +39,31 @@ by=\${1:-hand}
 u=${q(undo)}
 exec 8< "$u.sh" || exit 1
 flock 8 || exit 1
-if mv "$u.armed" "$u.undoing" 2>/dev/null || [ -e "$u.undoing" ]; then :
+if { [ "$by" != accept ] && mv "$u.armed" "$u.undoing" 2>/dev/null; } || [ -e "$u.undoing" ]; then :
+elif [ "$by" = accept ]; then exit 0
 elif [ "$by" = return ] && mv "$u.confirmed" "$u.undoing" 2>/dev/null; then :
 elif [ "$by" = again ] && mv "$u.undone" "$u.undoing" 2>/dev/null; then :
 elif [ -e "$u.undone" ]; then echo "undo: was undone before"; exit 0
 else echo "undo: nothing to undo"; exit 0; fi
 S=; [ "$(id -u)" = 0 ] || S='sudo -n'
+write_record() { [ -z "$(tail -c 1 ${record})" ] || echo >> ${record}; printf '%s\\n' "$1" | sed "s/@TIME@/$(date -u +%Y-%m-%dT%H:%M:%SZ)/; s/@BY@/$by/" >> ${record}; sync ${record}; }
+close() { write_record ${q(done)}; mv "$u.undoing" "$u.undone"; logger -t gbo-deploy "release ${release} undone by $by" 2>/dev/null; }
+if [ "$by" = accept ]; then by=action; close; exit 0; fi
 bad=0
 ${moveLibrary}
 ${moves.map(undoMove).join('\n')}
+activation_failed=0
+if [ "$by" != settle ] || [ "$bad" = 0 ]; then
 ${activationScript(activation, true)}
-[ "$activation_failed" = 0 ] || bad=1
-write_record() { [ -z "$(tail -c 1 ${record})" ] || echo >> ${record}; printf '%s\\n' "$1" | sed "s/@TIME@/$(date -u +%Y-%m-%dT%H:%M:%SZ)/; s/@BY@/$by/" >> ${record}; sync ${record}; }
-if [ "$bad" = 0 ]; then
-  write_record ${q(done)}
-  mv "$u.undoing" "$u.undone"
-  logger -t gbo-deploy "release ${release} undone by $by" 2>/dev/null
+fi
+if [ "$bad$activation_failed" = 00 ]; then
+  close
   echo "undo: undone by $by"
+elif [ "$bad$by" = 0settle ]; then
+  close
+  echo "undo: the files are back, but not everything could be told"
 else
+  bad=1
   write_record ${q(failed)}
   logger -t gbo-deploy "undo of release ${release} by $by FAILED" 2>/dev/null
   echo "undo: failed"

@@ -47,13 +47,26 @@ export async function unitStates(connection: Connection, units: string[]): Promi
 }
 
 /**
+ * How often systemd had restarted each unit by itself when the watch over it began. A unit that is not in it was started
+ * afresh, so that its counter began at nothing; systemd sets no other counter back (systemd.service(5), NRestarts).
+ */
+export type Restarts = ReadonlyMap<string, number>;
+
+/** The counters of units as they stand now. */
+export async function restartsOf(connection: Connection, units: string[]): Promise<Restarts> {
+  const states = await unitStates(connection, units);
+  return new Map(states.map(({ unit, restarts }) => [unit, restarts]));
+}
+
+/**
  * Why this unit is not well, judged against the first look after its activation; undefined when it is.
  * `auto-restart` counts as ill: with RestartSec=100ms a crashing service is "active" most of the times one looks.
  */
-export function illness(now: UnitState, first: UnitState | undefined): string | undefined {
+export function illness(now: UnitState, first: UnitState | undefined, before: Restarts): string | undefined {
   if (now.active === 'failed') return `${now.unit} failed (${now.result}, exit status ${now.exitStatus})`;
-  if (now.sub === 'auto-restart' || now.restarts > (first?.restarts ?? 0)) {
-    const again = now.restarts === 0 ? 'is about to restart it' : `restarted it (${now.restarts}. restart)`;
+  const restarts = first?.restarts ?? before.get(now.unit) ?? 0;
+  if (now.sub === 'auto-restart' || now.restarts > restarts) {
+    const again = now.restarts <= restarts ? 'is about to restart it' : `restarted it (${now.restarts}. restart)`;
     return `${now.unit} crashed with exit status ${now.exitStatus}, and systemd ${again}`;
   }
   if (!first || now.type === 'oneshot' || !now.unit.endsWith('.service')) return undefined;

@@ -5,11 +5,22 @@ import type { RunContext } from '@gbo/shared/run';
 import type { Inputs } from './inputs.js';
 import type { Judged, Judgement } from './judge.js';
 import { counting, type Result, summary } from './report.js';
+import { severities } from './rule.js';
 import type { Facts } from './survey.js';
 import { sentence, together } from './words.js';
 
 /** Marks the comments of this action, so that the next run finds them. */
 export const MARKER = 'gbo guard';
+
+/** Such as `1 error, 3 warnings`. */
+function tellCounts(findings: readonly Judged[]): string {
+  const names = { error: ['error', 'errors'], warning: ['warning', 'warnings'], info: ['hint', 'hints'] } as const;
+  return severities
+    .map((severity) => [severity, findings.filter((each) => each.severity === severity).length] as const)
+    .filter(([, count]) => count > 0)
+    .map(([severity, count]) => `${count} ${names[severity][count === 1 ? 0 : 1]}`)
+    .join(', ');
+}
 
 /** The comments at lines: the gravest first, one for each line, only where the diff shows the line. Pure. */
 export function reviewOf(inputs: Inputs, { commit, diff }: Facts, judgement: Judgement): Review {
@@ -90,9 +101,15 @@ export async function deliver(
   }
 }
 
-function statusOf(result: Result, judgement: Judgement) {
+/** The status of a commit, with a description in a few words. Pure. */
+export function statusOf(result: Result, judgement: Judgement) {
   const count = counting(judgement).length;
-  const words = { pass: 'every rule holds', fail: `${count} to mend`, unknown: 'not everything could be told' };
+  const words = {
+    // What does not fail the run may be there all the same.
+    pass: count === 0 ? 'nothing new is found' : `nothing that fails the run; ${tellCounts(counting(judgement))}`,
+    fail: `${count} to mend`,
+    unknown: 'not everything could be told',
+  };
   const states = { pass: 'success', fail: 'failure', unknown: 'warning' } as const;
   return { context: 'gbo/guard', state: states[result], description: words[result] };
 }

@@ -32,7 +32,7 @@ export async function entriesOf(git: Git, commit: string): Promise<Entry[]> {
     });
 }
 
-/** Reads blobs in one go. @throws GitFailed */
+/** Reads blobs in one go. @throws GitFailed also when one is not in a partial clone, as nothing is fetched */
 export async function readBlobs(git: Git, objects: string[]): Promise<Map<string, Buffer>> {
   const wanted = [...new Set(objects)];
   const blobs = new Map<string, Buffer>();
@@ -43,7 +43,7 @@ export async function readBlobs(git: Git, objects: string[]): Promise<Map<string
     const end = all.indexOf(10, at);
     const [, type, size] = all.toString('latin1', at, end).split(' ');
     at = end + 1;
-    if (type !== 'blob') continue; // "missing": a partial clone
+    if (type !== 'blob') continue; // "missing"
     blobs.set(object, all.subarray(at, at + Number(size)));
     at += Number(size) + 1;
   }

@@ -80,7 +80,7 @@ const schema = z.object({
   }),
   tools: yesOrNo.meta({
     description:
-      'Also ask caddy, fail2ban-regex and systemd-analyze where they are installed, each in its side-effect-free way.',
+      'Also ask caddy, fail2ban-regex and systemd-analyze where they are installed, each in its side-effect-free way, and DNS for the addresses of up to 100 domains of the Caddyfile.',
     default: 'true',
   }),
   comment: yesOrNo.meta({ description: 'On a pull request, say it in a review and a comment too.', default: 'true' }),

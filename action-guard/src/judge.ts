@@ -3,7 +3,7 @@ import { Earlier, fingerprint } from './fingerprint.js';
 import type { Policy } from './policy.js';
 import { type Family, type Finding, type Look, type Rule, type Severity, severities } from './rule.js';
 import { masked } from './rules/vault/secrets.js';
-import type { BadSuppression, Suppression } from './suppressions.js';
+import { type BadSuppression, type Suppression, suppressionRule } from './suppressions.js';
 import { matcher, part, type Tree } from './tree.js';
 import { listen, type Unread } from './unread.js';
 
@@ -40,6 +40,8 @@ export interface Case {
   changed?: ReadonlySet<string>;
   suppressions: Suppression[];
   badSuppressions: BadSuppression[];
+  /** Those of the base, where there is one. */
+  baseBadSuppressions?: BadSuppression[];
   /** What was accepted as it is. */
   baseline: readonly Accepted[];
   /** Today, `YYYY-MM-DD`. */
@@ -77,13 +79,13 @@ export function judge(of: Case): Judgement {
         continue;
       }
       const given = rule.fileByFile && of.changed ? onlyChanged(of, of.changed) : of;
-      const files = given.head.select(rule.files(options)).length;
+      const files = rule.judged?.({ ...given, options }) ?? given.head.select(rule.files(options)).length;
       const own = apply(given, rule, options, severity);
       findings.push(...own);
       rules.push({ id: rule.id, severity, status: statusOf(own, files), files });
     }
   }
-  findings.push(...of.badSuppressions.map((bad) => badSuppression(bad, of)));
+  findings.push(...judgeSuppressions(of));
   excuse(of, findings, notes);
   return {
     findings: sorted(findings),
@@ -231,15 +233,27 @@ function settled(rules: RuleResult[], findings: Judged[]): RuleResult[] {
   );
 }
 
-function badSuppression({ path, line, problem }: BadSuppression, { head }: Case): Judged {
-  const finding: Finding = {
+/** The exceptions that do not count; those that the base has as well are old. */
+function judgeSuppressions({ policy, head, base, badSuppressions, baseBadSuppressions = [] }: Case): Judged[] {
+  const severity = policy.severity(suppressionRule);
+  if (severity === 'off') return [];
+  const rule = suppressionRule.id;
+  const left = new Earlier();
+  for (const bad of baseBadSuppressions) left.add(fingerprint(rule, badSuppression(bad), base ?? head), severity);
+  return badSuppressions.map((bad) => {
+    const finding = badSuppression(bad);
+    const print = fingerprint(rule, finding, head);
+    return { ...finding, rule, severity, fingerprint: print, old: left.take(print, severity) };
+  });
+}
+
+function badSuppression({ path, line, problem }: BadSuppression): Finding {
+  return {
     status: 'fail',
     at: { path, line, column: 1 },
     message: `This exception does not count: ${problem}.`,
     todo: 'Write `gbo-guard: allow RULE -- why`.',
   };
-  const rule = 'guard/suppression';
-  return { ...finding, rule, severity: 'error', fingerprint: fingerprint(rule, finding, head), old: false };
 }
 
 function excuse(of: Case, findings: Judged[], notes: string[]): void {

@@ -4,6 +4,7 @@ import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { Family, Preset, Rule, Severity } from './rule.js';
 import { presets } from './rule.js';
+import { suppressionRule } from './suppressions.js';
 import { matcher } from './tree.js';
 
 /** An exception that was accepted. */
@@ -19,7 +20,7 @@ export interface Exception {
 export interface Policy {
   preset: Preset;
   /** Severity, or `off`, of a rule. */
-  severity(rule: Rule): Severity | 'off';
+  severity(rule: Pick<Rule, 'id' | 'severity'>): Severity | 'off';
   /** Options of a family: its preset with what the policy says above it. */
   options(family: Family): unknown;
   exceptions: Exception[];
@@ -44,7 +45,7 @@ const schema = z.strictObject({
  */
 export function readPolicy(text: string | undefined, path: string, families: Family[], preset?: Preset): Policy {
   const given = parse(text ?? '', path);
-  const all = families.flatMap(({ rules }) => rules.map(({ id }) => id));
+  const all = [...families.flatMap(({ rules }) => rules.map(({ id }) => id)), suppressionRule.id];
   const named = [
     ...Object.keys(given.rules ?? {}),
     ...(given.exceptions ?? []).map(({ rule }) => rule),

@@ -82,6 +82,8 @@ export interface Rule<Options = unknown> {
    * rules about most files of a repository, where reading all of them would be most of the work.
    */
   fileByFile?: boolean;
+  /** How many things it judges, where a file that matches may be none of its own. Default: the files that match. */
+  judged?(look: Look<Options>): number;
   check(look: Look<Options>): Finding[];
   samples: { good: Sample<Options>[]; bad: Sample<Options>[] };
 }

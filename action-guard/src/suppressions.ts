@@ -1,5 +1,8 @@
 import type { SourceFile } from './tree.js';
 
+/** What is said of a comment that is meant to be one and does not count; no rule of a family, and set by the policy like them. */
+export const suppressionRule = { id: 'guard/suppression', severity: 'error' } as const;
+
 /** A comment that lets a finding pass. */
 export interface Suppression {
   path: string;
@@ -11,7 +14,6 @@ export interface Suppression {
   covers?: number[];
   reason: string;
   until?: string;
-  used: boolean;
 }
 
 export interface BadSuppression {
@@ -21,8 +23,14 @@ export interface BadSuppression {
 }
 
 const MARK = 'gbo-guard:';
-/** What begins a comment in the formats that rules know: shell and INI, units, BASIC, JSON with comments. */
-const starters = ['#', ';', "'", '//', 'REM '];
+/** What begins a comment, by the end of the file's name; in all other files it is `#`. */
+const startersOf: [ends: RegExp, starters: string[]][] = [
+  [/\.bas$/i, ["'", '//', 'REM']],
+  [/\.json[c5]?$/i, ['//']],
+  [/\.(?:md|markdown|html?|xml)$/i, ['<!--']],
+  [/\.zone$/i, [';']],
+  [/\.(?:service|socket|timer|mount|conf|local|ini|cfg)$/i, ['#', ';']],
+];
 const LONGEST_LINE = 10_000;
 
 /**
@@ -37,15 +45,19 @@ export function suppressionsIn(file: SourceFile): { found: Suppression[]; bad: B
   const beside = file.path.endsWith('.gbo-guard');
   const path = beside ? file.path.slice(0, -'.gbo-guard'.length) : file.path;
   const lines = file.text.split('\n').map((line) => (line.length > LONGEST_LINE ? '' : line));
-  const next = nextLines(lines);
+  const starters = startersOf.find(([ends]) => ends.test(path))?.[1] ?? ['#'];
+  const next = nextLines(lines, starters);
   for (const [index, line] of lines.entries()) {
     const mark = line.indexOf(MARK);
     if (mark < 0) continue;
     const before = line.slice(0, mark).trimEnd();
-    const starter = beside ? '' : starters.find((each) => before.endsWith(each.trim()));
+    const starter = beside ? '' : starters.find((each) => before.endsWith(each));
     if (starter === undefined) continue; // part of a text
-    const alone = before.slice(0, before.length - starter.trim().length).trim() === '';
-    const read = parse(line.slice(mark + MARK.length).trim());
+    const code = before.slice(0, before.length - starter.length);
+    if (!beside && /\S$/.test(code)) continue; // part of a word, or of a text in quotes
+    const alone = code.trim() === '';
+    const text = line.slice(mark + MARK.length).trim();
+    const read = parse(starter === '<!--' ? text.replace(/\s*-->.*$/, '') : text);
     if (typeof read === 'string') {
       bad.push({ path: file.path, line: index + 1, problem: read });
       continue;
@@ -59,14 +71,13 @@ export function suppressionsIn(file: SourceFile): { found: Suppression[]; bad: B
       covers,
       reason: read.reason,
       until: read.until,
-      used: false,
     });
   }
   return { found, bad };
 }
 
 /** For each line, the index of the one after it that is no comment; from the end, so that a file of comments takes no longer. */
-function nextLines(lines: string[]): number[] {
+function nextLines(lines: string[], starters: readonly string[]): number[] {
   const next: number[] = [];
   for (let index = lines.length - 1, after = lines.length; index >= 0; index--) {
     next[index] = after;

@@ -7,7 +7,7 @@ import { type Entry, entriesOf, gitTree, LARGEST_FILE, readBlobs } from './git-t
 import type { Inputs } from './inputs.js';
 import { type Case, isActive } from './judge.js';
 import { type Policy, readPolicy } from './policy.js';
-import type { Family } from './rule.js';
+import type { Family, Rule } from './rule.js';
 import { type VaultOptions, vault } from './rules/vault/index.js';
 import type { CommitBlob } from './rules/vault/secret.js';
 import { textOf as textOfBytes } from './rules/vault/secrets.js';
@@ -29,8 +29,27 @@ export interface Facts {
 
 /** Reads what the rules that have something to do ask for, from the objects of the repository. Writes nothing. */
 export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Facts> {
-  const event = eventOf(env);
   const git = new Git(inputs.repository ?? env.GITHUB_WORKSPACE ?? process.cwd(), env);
+  try {
+    return await surveyBy(git, inputs, env);
+  } catch (error) {
+    if (!(error instanceof GitFailed) || !(await isPartial(git))) throw error;
+    throw new ExpectedError(
+      'This is a partial clone, and what is judged is not in it.',
+      'Nothing was judged.',
+      'Check out without `filter`.',
+    );
+  }
+}
+
+/** Whether objects were left out of the clone by a filter. */
+async function isPartial(git: Git): Promise<boolean> {
+  const said = git.text('config', '--get-regexp', '^(extensions\\.partialclone|remote\\..*\\.promisor)$');
+  return (await said.catch(() => '')) !== '';
+}
+
+async function surveyBy(git: Git, inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Facts> {
+  const event = eventOf(env);
   const notes: string[] = [];
   const commit = inputs.head ? await resolve(git, inputs.head) : await resolve(git, event.commit, event.fetch);
   const base = await baseOf(git, inputs, event, commit, notes);
@@ -51,7 +70,11 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
   const tools = inputs.tools ? await askTools(head, policy, env.PATH) : nothing();
   const baseTools = inputs.tools && before ? await askTools(before, policy, env.PATH, tools.answers) : nothing();
   tools.answers.set('commits', commits);
-  const { suppressions, badSuppressions } = allSuppressions(head, wanted);
+  const all = { head: allSuppressions(head, wanted), base: before && allSuppressions(before, wanted) };
+  // Only where a rule could be silenced is a comment that does not count a mistake; documents show how it is done.
+  const isMeant = wantedBy(families, policy, changed, (rule, options) =>
+    policy.maySuppress(rule) ? [rule.files(options), rule.reads?.(options) ?? []] : [],
+  );
   const of: Case = {
     families,
     policy,
@@ -60,8 +83,9 @@ export async function survey(inputs: Inputs, env: NodeJS.ProcessEnv): Promise<Fa
     tools: tools.answers,
     baseTools: baseTools.answers,
     changed,
-    suppressions,
-    badSuppressions,
+    suppressions: all.head.flatMap(({ found }) => found),
+    badSuppressions: all.head.flatMap(({ bad }) => bad).filter(({ path }) => isMeant(path)),
+    baseBadSuppressions: all.base?.flatMap(({ bad }) => bad),
     baseline,
     today: new Date().toISOString().slice(0, 10),
   };
@@ -138,11 +162,16 @@ export function differences(before: Entry[], after: Entry[]): Set<string> {
   return new Set([...changed, ...known.keys()]);
 }
 
-/** Whether a rule that has something to do asks for a file; each takes out what it leaves out for itself alone. */
+/**
+ * Whether a rule that has something to do asks for a file; each takes out what it leaves out for itself alone.
+ *
+ * @param globsOf which lists of globs of a rule count
+ */
 export function wantedBy(
   families: readonly Family[],
   policy: Policy,
   changed: ReadonlySet<string> | undefined,
+  globsOf = allGlobsOf,
 ): (path: string) => boolean {
   // Rules of a family mostly name the same files: each list is made into a matcher once, and each path is matched once.
   const asked = { always: new Set<string>(), whenChanged: new Set<string>() };
@@ -151,8 +180,7 @@ export function wantedBy(
     for (const rule of family.rules) {
       if (policy.severity(rule) === 'off' || !isActive(rule, options, changed)) continue;
       const set = rule.fileByFile && changed ? asked.whenChanged : asked.always;
-      for (const globs of [rule.files(options), rule.reads?.(options) ?? [], rule.mentions?.(options) ?? []])
-        set.add(JSON.stringify(globs));
+      for (const globs of globsOf(rule, options)) set.add(JSON.stringify(globs));
     }
   }
   const [always, whenChanged] = [asked.always, asked.whenChanged].map((lists) =>
@@ -170,15 +198,15 @@ export function wantedBy(
   };
 }
 
+function allGlobsOf(rule: Rule, options: unknown): string[][] {
+  return [rule.files(options), rule.reads?.(options) ?? [], rule.mentions?.(options) ?? []];
+}
+
 type Matcher = (path: string) => boolean;
 
-function allSuppressions(
-  head: Tree,
-  wanted: (path: string) => boolean,
-): Pick<Case, 'suppressions' | 'badSuppressions'> {
-  const files = head.paths.filter(wanted).flatMap((path) => head.file(path) ?? []);
-  const all = files.filter(({ kind }) => kind === 'file' || kind === 'executable').map(suppressionsIn);
-  return { suppressions: all.flatMap(({ found }) => found), badSuppressions: all.flatMap(({ bad }) => bad) };
+function allSuppressions(tree: Tree, wanted: (path: string) => boolean): ReturnType<typeof suppressionsIn>[] {
+  const files = tree.paths.filter(wanted).flatMap((path) => tree.file(path) ?? []);
+  return files.filter(({ kind }) => kind === 'file' || kind === 'executable').map(suppressionsIn);
 }
 
 /** The first file that is looked into for secrets. */

@@ -1,6 +1,7 @@
 import { troubleOf, words } from './git-trouble.js';
 import type { GitAnswer } from './network-git.js';
 import type { Push } from './plan.js';
+import { patiently } from './probe.js';
 import type { Workshop } from './workshop.js';
 
 /** What became of one push. */
@@ -35,8 +36,8 @@ async function carryOut(push: Push, shop: Workshop): Promise<Omit<Pushed, 'push'
   const { url, branch, sha, tip, from } = push;
   const scratch = shop.scratch(sha, `push\0${push.path}\0${push.remote}`);
   // Only what the lagging side lacks travels: its tip is the shallow boundary, which it holds by definition.
-  const lagging = await scratch.fetch(url, [`+${tip}:refs/probe/lagging`], '--depth=1');
-  const leading = await scratch.fetch(from.url, [`+refs/heads/${from.branch}:refs/probe/leading`]);
+  const lagging = await patiently(() => scratch.fetch(url, [`+${tip}:refs/probe/lagging`], '--depth=1'));
+  const leading = await patiently(() => scratch.fetch(from.url, [`+refs/heads/${from.branch}:refs/probe/leading`]));
   for (const [answer, remote] of [
     [lagging, push.remote],
     [leading, from.remote],

@@ -18,11 +18,9 @@ export interface PullRequestComments {
  * A comment at each changed pin (a gitlink is a file of one line in a diff), and one that sums up. A finding that belongs to
  * no line of the diff is in the sum only.
  */
-export function commentsOf({ event, rows }: Facts, { findings }: Plan): PullRequestComments | undefined {
+export function commentsOf({ event, changed = [] }: Facts, { findings }: Plan): PullRequestComments | undefined {
   if (event.kind !== 'pull_request' || event.pullRequest === undefined) return undefined;
-  // On a pull request only changed pins are asked about, so each of their paths is in the diff.
-  const inDiff = new Set(event.before ? rows.map(({ path }) => path).filter((path) => path !== '.') : []);
-  const comments = [...inDiff].flatMap((path) => {
+  const comments = changed.flatMap((path) => {
     const own = findings.filter((finding) => finding.path === path);
     return own.length > 0 ? [{ path, line: 1, body: own.map(markdownFinding).join('\n\n') }] : [];
   });

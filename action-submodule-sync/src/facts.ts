@@ -1,7 +1,7 @@
 import type { Event } from '@gbo/shared/event';
 import type { Parent } from './mend.js';
 import type { Entry, Pin } from './pins.js';
-import type { Probe } from './states.js';
+import type { Probe, Trouble } from './states.js';
 
 /** One commit that every remote must hold: a pin, or the root itself (path `.`). */
 export interface Row {
@@ -24,7 +24,17 @@ export interface RootPin {
   behind?: number;
   /** Committer time of the oldest commit that the pin lacks (epoch ms). */
   oldest?: number;
-  trouble?: { reason: string; said: string };
+  trouble?: Trouble;
+}
+
+/** What an earlier commit of the push holds that cannot be asked about. */
+export interface Earlier {
+  /** Absent: none of them is known. */
+  commit?: string;
+  /** `.`, `.gitmodules`, or that of a gitlink without an address. */
+  path: string;
+  /** Why it cannot be read; absent: it is a gitlink without an address. */
+  why?: string;
 }
 
 export interface Facts {
@@ -37,8 +47,14 @@ export interface Facts {
   /** Entries of .gitmodules without a gitlink. */
   strays: Entry[];
   unreadable?: string;
-  /** Submodules whose own submodules are not known, and why. */
-  unknowns?: { path: string; why: string }[];
+  /** Submodules whose own submodules are not known, and why; `broken`: what they say of them cannot be read by anybody. */
+  unknowns?: { path: string; why: string; broken?: boolean }[];
+  /** Pins of this commit that `include` and `exclude` left out: nothing is known of them. */
+  leftOut?: string[];
+  /** Of a pull request whose base was read: paths whose gitlink it changes, so that they are files of its diff. */
+  changed?: string[];
+  /** For `commits: range`. */
+  earlier?: Earlier[];
   rootPins: RootPin[];
   /** Paths left out, and why. */
   notes: string[];

@@ -22,6 +22,11 @@ const messages: [RegExp, Reason][] = [
     /transport '[^']*' not allowed|strange (path|host)name|url contains a newline|credential url cannot be parsed|bad port/i,
     'invalid address',
   ],
+  // OpenSSL's, GnuTLS's and curl's words; it stays so until somebody mends it.
+  [
+    /SSL certificate problem|certificate verif\w+ failed|no alternative certificate subject name|certificate subject name .* does not match|SSL CA cert/i,
+    'certificate',
+  ],
   [/Operation too slow|timed out|Timeout/i, 'unreachable'],
   [
     /returned error: 5\d\d|Could not resolve|Failed to connect|Connection (refused|reset|closed)|handshake|SSL|unable to access|early EOF|unexpected disconnect|hung up|RPC failed/i,

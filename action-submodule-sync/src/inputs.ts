@@ -1,4 +1,4 @@
-import { count, duration, word, yesOrNo } from '@gbo/shared/fields';
+import { count, duration, durationUpTo, word, yesOrNo } from '@gbo/shared/fields';
 import { defineInputs } from '@gbo/shared/inputs';
 import { z } from 'zod';
 import { basicLogin, isBranchName, meaningfulLines, type Remote, remotesFrom } from './remote-input.js';
@@ -87,17 +87,20 @@ const schema = z.object({
     description:
       'For mode submodule: its path in the root. Default: the one whose address ends in the name of this repository.',
   }),
-  include: lines.optional().meta({ description: 'Globs of submodule paths to check, a line each. Default: all.' }),
-  exclude: lines
-    .optional()
-    .meta({ description: 'Globs of submodule paths to leave out, a line each; `.` leaves out the root itself.' }),
+  include: lines.optional().meta({
+    description: 'Globs of submodule paths to check, a line each; one that fits nothing is an error. Default: all.',
+  }),
+  exclude: lines.optional().meta({
+    description:
+      'Globs of submodule paths to leave out, a line each; `.` leaves out the root itself, one that fits nothing is an error.',
+  }),
   'expected-branches': lines.optional().meta({
     description: 'Other branches for some submodules, a line each: `path = branch`. Wins over `branch` in .gitmodules.',
   }),
   nested: yesOrNo.meta({ description: 'Also check the submodules of submodules.', default: 'false' }),
   commits: word(['head', 'range']).meta({
     description:
-      'head: the pins of the newest commit. range: of every commit that was pushed, so that bisecting stays possible.',
+      'head: the pins of the newest commit. range: of every commit that was pushed, so that bisecting stays possible; needs `fetch-depth: 0`.',
     default: 'head',
   }),
   grace: duration.meta({
@@ -110,11 +113,12 @@ const schema = z.object({
     default: 'none',
   }),
   'on-unknown': word(['fail', 'warn']).meta({
-    description: 'What a question without an answer (no access, unreachable) does to the run.',
+    description:
+      'What a question without an answer (no access, unreachable) does to the run. An address that may not be asked and a .gitmodules that cannot be read fail it in any case.',
     default: 'fail',
   }),
-  'behind-for': duration.meta({
-    description: 'For mode schedule: how long the branch of a submodule may be ahead of its pin.',
+  'behind-for': durationUpTo(365).meta({
+    description: 'For mode schedule: how long the branch of a submodule may be ahead of its pin, such as 12h or 3d.',
     default: '24h',
   }),
   'allow-hosts': hosts.optional().meta({

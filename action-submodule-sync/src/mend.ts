@@ -46,6 +46,11 @@ export function pushCommand(path: string, remote: string, sha: string, branch: s
   return `${at(path)} push ${word(remote)} ${sha}:${branchRef(branch)}`;
 }
 
+/** Brings a tag of a checkout to a remote. */
+export function pushTagCommand(path: string, remote: string, tag: string): string {
+  return `${at(path)} push ${word(remote)} ${word(`refs/tags/${tag}`)}`;
+}
+
 /** Records whatever was changed in the root and brings it to every remote. */
 function rootCommands(message: string, sides: RootSides, commit = 'git commit'): string[] {
   return [`${commit} -m ${word(message)}`, ...(sides === 'upstream' ? ['git push'] : pushHead('.', sides))];

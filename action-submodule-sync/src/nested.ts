@@ -1,9 +1,11 @@
+import type { Event } from '@gbo/shared/event';
 import type PQueue from 'p-queue';
+import { excludedOf } from './choose.js';
 import type { Facts, Row } from './facts.js';
 import type { Inputs } from './inputs.js';
 import type { Pin, Tree } from './pins.js';
 import { readRemoteTree } from './remote-tree.js';
-import { excludedOf, placeOf } from './survey.js';
+import { placeOf } from './survey.js';
 import { surveyTarget, type Target } from './survey-target.js';
 import type { Workshop } from './workshop.js';
 
@@ -14,17 +16,26 @@ export interface Nested {
   rows: Row[];
   orphans: NonNullable<Facts['orphans']>;
   unknowns: NonNullable<Facts['unknowns']>;
+  /** Paths of all of them, those that are left out included. */
+  seen: string[];
 }
 
 /** The pins of the submodules' own submodules, read from the first remote that answers, without a clone. */
-export async function nestedRows(inputs: Inputs, parents: Target[], shop: Workshop, queue: PQueue): Promise<Nested> {
+export async function nestedRows(
+  inputs: Inputs,
+  event: Event,
+  parents: Target[],
+  shop: Workshop,
+  queue: PQueue,
+): Promise<Nested> {
   const rows: Row[] = [];
   const orphans: Nested['orphans'] = [];
   const unknowns: Nested['unknowns'] = [];
+  const seen: string[] = [];
   let level = parents;
   let asked = parents.length;
   for (let depth = 1; level.length > 0; depth++) {
-    const found = await Promise.all(level.map((parent) => queue.add(() => childrenOf(inputs, parent, shop))));
+    const found = await Promise.all(level.map((parent) => queue.add(() => childrenOf(inputs, event, parent, shop))));
     // Two pins of one submodule mostly hold the same ones: each is asked about once, the newest entry counts.
     const once = <T extends Pin>(pins: T[]) => [
       ...new Map(pins.map((pin) => [`${pin.path}\0${pin.sha}`, pin])).values(),
@@ -32,6 +43,7 @@ export async function nestedRows(inputs: Inputs, parents: Target[], shop: Worksh
     const targets = once(found.flatMap((each) => each.targets));
     orphans.push(...once(found.flatMap((each) => each.orphans)));
     unknowns.push(...found.flatMap(({ unknown }) => unknown ?? []));
+    seen.push(...found.flatMap((each) => each.seen));
     asked += targets.length;
     const why =
       depth > DEEPEST
@@ -47,18 +59,20 @@ export async function nestedRows(inputs: Inputs, parents: Target[], shop: Worksh
     rows.push(...(await Promise.all(targets.map((target) => surveyTarget(target, shop, queue)))));
     level = targets;
   }
-  return { rows, orphans, unknowns };
+  return { rows, orphans, unknowns, seen };
 }
 
 async function childrenOf(
   inputs: Inputs,
+  { kind }: Event,
   parent: Target,
   shop: Workshop,
-): Promise<{ targets: Target[]; orphans: Nested['orphans']; unknown?: { path: string; why: string } }> {
+): Promise<Pick<Nested, 'orphans' | 'seen'> & { targets: Target[]; unknown?: Nested['unknowns'][number] }> {
   const read = await treeOf(parent, shop);
-  const none = { targets: [], orphans: [] };
+  const none = { targets: [], orphans: [], seen: [] };
   if (typeof read === 'string') return { ...none, unknown: { path: parent.path, why: read } };
-  if (read.unreadable) return { ...none, unknown: { path: parent.path, why: read.unreadable } };
+  if (read.unreadable) return { ...none, unknown: { path: parent.path, why: read.unreadable, broken: true } };
+  const seen = read.pins.map(({ path }) => `${parent.path}/${path}`);
   const isExcluded = excludedOf(inputs);
   const parents = [{ path: parent.path, sides: parent.places }, ...(parent.parents ?? [])];
   const pins = read.pins
@@ -72,13 +86,16 @@ async function childrenOf(
   const targets = pins.flatMap(({ entry, ...pin }): Target[] => {
     if (!entry?.url) return [];
     const expected = inputs.expectedBranches.get(pin.path);
-    const places = parent.places.flatMap(({ remote, url }) => {
-      const branch = expected ?? inputs.remotes.find(({ name }) => name === remote)?.branch ?? inputs.branch;
+    // A pull request chooses the commit that this stands in, and so what it says.
+    const written = kind === 'pull_request' ? undefined : entry.branch;
+    const places = parent.places.flatMap(({ remote, branch: ofParent, url }) => {
+      const named = written === '.' ? ofParent : written || undefined;
+      const branch = expected ?? named ?? inputs.remotes.find(({ name }) => name === remote)?.branch ?? inputs.branch;
       return url ? [placeOf(inputs, remote, branch, url, entry.url)] : [];
     });
     return [{ ...pin, places }];
   });
-  return { targets, orphans: pins.filter(({ entry }) => !entry?.url) };
+  return { targets, orphans: pins.filter(({ entry }) => !entry?.url), seen };
 }
 
 /** From the first remote that has it; else why none gave it. */

@@ -12,6 +12,10 @@ export interface Entry {
   path?: string;
   url?: string;
   branch?: string;
+  /** Whether `git submodule update` leaves it out. */
+  updateNone?: true;
+  /** Whether it has several urls, as after a merge that went wrong. */
+  severalUrls?: true;
   /** Line of its `path`, or of its header, from 1; absent when it could not be found. */
   line?: number;
 }
@@ -75,6 +79,8 @@ function entriesOf(config: string): Entry[] {
     const entry = byName.get(name) ?? { name };
     byName.set(name, entry);
     const field = key.slice(end + 1);
+    if (field === 'url' && entry.url !== undefined && entry.url !== value) entry.severalUrls = true;
+    if (field === 'update') entry.updateNone = value === 'none' ? true : undefined;
     // The last of several wins, as in git.
     if (field === 'path' || field === 'url' || field === 'branch') entry[field] = value;
   }

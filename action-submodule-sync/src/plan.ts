@@ -1,9 +1,11 @@
-import type { Facts, RootPin, Row } from './facts.js';
+import type { Earlier, Facts, RootPin, Row } from './facts.js';
+import { isPassing } from './git-trouble.js';
 import type { Inputs } from './inputs.js';
 import {
   mergeCommands,
   pinCommands,
   pushCommand,
+  pushTagCommand,
   type RootSides,
   removeEntryCommands,
   removeGitlinkCommands,
@@ -47,7 +49,7 @@ export function makePlan(inputs: Inputs, facts: Facts): Plan {
   const root = rootSides(inputs, facts);
   const findings = [
     ...treeFindings(facts, root),
-    ...facts.rows.flatMap((row) => rowFindings(inputs, row, root)),
+    ...facts.rows.flatMap((row) => rowFindings(inputs, row, root, isForeign(facts, row))),
     ...facts.rootPins.flatMap((pin) => rootPinFindings(inputs, facts, pin, root)),
   ];
   // On a pull request somebody else's text says what would be pushed.
@@ -55,7 +57,7 @@ export function makePlan(inputs: Inputs, facts: Facts): Plan {
   // Of the root only the commit whose pins were asked about.
   const pushable = facts.rows.filter(({ path, sha }) => path !== '.' || sha === facts.event.commit);
   const wanted = mayPush ? pushable.flatMap((row) => pushesOf(inputs, row)) : [];
-  const { pushes, held } = withoutUnready(wanted, facts.rows);
+  const { pushes, held } = withoutUnready(wanted, facts);
   pushes.sort(
     (a, b) =>
       Number(a.path === '.') - Number(b.path === '.') ||
@@ -72,12 +74,17 @@ function rootSides({ remotes, branch }: Inputs, { event }: Facts): RootSides {
   return remotes.map((remote) => ({ remote: remote.name, branch: remote.branch ?? branch }));
 }
 
-/** The root stays where one of its pins is not there and is not pushed along: its CI could not fetch it. */
-function withoutUnready(wanted: Push[], rows: Row[]): { pushes: Push[]; held: string[] } {
+/** The root stays where one of its pins is not there, or not known to be, and is not pushed along: its CI could not fetch it. */
+function withoutUnready(wanted: Push[], facts: Facts): { pushes: Push[]; held: string[] } {
   const held: string[] = [];
+  const unknown = unknownPins(facts);
   const pushes = wanted.filter(({ path, remote }) => {
     if (path !== '.') return true;
-    const missing = rows.find(
+    if (unknown) {
+      held.push(`The root is not pushed to ${remote}, because ${unknown}.`);
+      return false;
+    }
+    const missing = facts.rows.find(
       (row) =>
         row.path !== '.' &&
         row.probes.some((probe) => probe.remote === remote && stateOf(probe, row) !== 'PUSHED') &&
@@ -87,6 +94,19 @@ function withoutUnready(wanted: Push[], rows: Row[]): { pushes: Push[]; held: st
     return !missing;
   });
   return { pushes, held };
+}
+
+/** Why not all that the root pins was asked about; undefined when all was. */
+function unknownPins({ unreadable, orphans, unknowns = [], earlier = [], leftOut = [] }: Facts): string | undefined {
+  if (unreadable) return 'its .gitmodules cannot be read';
+  const [orphan] = orphans;
+  if (orphan) return `${orphan.path} has no entry in .gitmodules`;
+  const [unknown] = unknowns;
+  if (unknown) return `the submodules of ${unknown.path} are not known`;
+  if (earlier.length > 0) return 'not all commits of the push could be asked about';
+  return leftOut.length > 0
+    ? `${leftOut.slice(0, 5).join(', ')}${leftOut.length > 5 ? ', ...' : ''} was left out by include or exclude, and not asked about`
+    : undefined;
 }
 
 /** The state of one commit on one remote, seen together with the other remotes. */
@@ -109,7 +129,21 @@ function isCutOff({ onBranch, relation }: Probe): boolean {
   return onBranch === 'no' && relation?.pinOnly === 0;
 }
 
-function rowFindings(inputs: Inputs, row: Row, root: RootSides): Finding[] {
+/**
+ * Whether nobody but a pull request vouches for this commit: no branch or tag of any remote holds it, so that it may come from
+ * a fork. A command that puts it on the branch that counts would bring it past the review.
+ */
+function isForeign({ event }: Facts, { probes }: Row): boolean {
+  return (
+    event.kind === 'pull_request' && !probes.some((probe) => probe.onBranch === 'yes' || probe.elsewhere.length > 0)
+  );
+}
+
+const READ_FIRST =
+  'No push is printed, because no branch of any remote holds this commit: it may come from a fork. Read it first, then push it yourself.';
+
+/** @param foreign see isForeign */
+function rowFindings(inputs: Inputs, row: Row, root: RootSides, foreign: boolean): Finding[] {
   const sides = row.probes.map(({ remote, branch, branchMissing, trouble }) => ({
     remote,
     branch,
@@ -123,7 +157,8 @@ function rowFindings(inputs: Inputs, row: Row, root: RootSides): Finding[] {
   return row.probes.flatMap((probe): Finding[] => {
     const state = stateOf(probe, row);
     const { remote, branch, relation } = probe;
-    const mend = mustMerge ? merge : [pushCommand(row.path, remote, row.sha, branch)];
+    const usual = mustMerge ? merge : [pushCommand(row.path, remote, row.sha, branch)];
+    const { mend, hint } = foreign ? { mend: [], hint: READ_FIRST } : { mend: usual };
     const common = { state, path: row.path, remote, line: row.line };
     if (isCutOff(probe) && !probe.trouble) {
       return [
@@ -147,7 +182,8 @@ function rowFindings(inputs: Inputs, row: Row, root: RootSides): Finding[] {
           },
         ];
       case 'BRANCH-MISSING':
-        return [{ ...common, what: `${remote} has no branch ${branch}.`, mend }];
+        if (row.probes.some(({ tag }) => tag)) return [tagFinding(row, probe)];
+        return [{ ...common, what: `${remote} has no branch ${branch}.`, mend, hint }];
       case 'MISSING':
         return [
           {
@@ -155,9 +191,10 @@ function rowFindings(inputs: Inputs, row: Row, root: RootSides): Finding[] {
             what: `${subject(row)} was never pushed to ${remote}.`,
             mend,
             hint:
-              probe.tip && !relation
+              hint ??
+              (probe.tip && !relation
                 ? `If git refuses that, ${branch} of ${remote} has gone on meanwhile: merge it, push the result everywhere and pin it.`
-                : undefined,
+                : undefined),
           },
         ];
       case 'OTHER-BRANCH':
@@ -174,6 +211,7 @@ function rowFindings(inputs: Inputs, row: Row, root: RootSides): Finding[] {
             ...common,
             what: `${subject(row)} is on no branch of ${remote} (a deleted or squashed branch, or a fork); the server may forget it any day.`,
             mend,
+            hint,
           },
         ];
       case 'DIVERGED':
@@ -200,10 +238,24 @@ function rowFindings(inputs: Inputs, row: Row, root: RootSides): Finding[] {
             what: `It could not be told whether ${subject(row)} is on ${remote}: ${probe.trouble ? `${probe.trouble.reason} (${probe.trouble.said})` : 'no answer'}.`,
             mend: [],
             hint: hintOf(probe.trouble?.reason ?? 'other', remote, inputs),
+            cause: causeOf(probe.trouble?.reason),
           },
         ];
     }
   });
+}
+
+/** Where what is expected is a tag: a branch of that name would only be mistaken for it. */
+function tagFinding(row: Row, { remote, branch, tag }: Probe): Finding {
+  const common = { state: 'BRANCH-MISSING' as const, path: row.path, remote, line: row.line };
+  if (!tag)
+    return { ...common, what: `${remote} has no tag ${branch}.`, mend: [pushTagCommand(row.path, remote, branch)] };
+  return {
+    ...common,
+    what: `${subject(row)} is not in the tag ${branch} of ${remote}, and there is no branch of that name.`,
+    mend: [],
+    hint: 'A tag does not move: pin a commit that it leads to, or expect another tag or a branch.',
+  };
 }
 
 /** Whether a push of the commit would be refused, or might be. */
@@ -236,6 +288,12 @@ function commits(count: number | undefined): string {
   return count === 1 ? '1 commit' : `${count} commits`;
 }
 
+function causeOf(reason: Reason | undefined): Finding['cause'] {
+  if (!reason) return undefined;
+  if (reason === 'invalid address') return 'mistake';
+  return isPassing(reason) ? 'passing' : undefined;
+}
+
 function hintOf(reason: Reason, remote: string, { remotes }: Inputs): string {
   const { token, base = '' } = remotes.find(({ name }) => name === remote) ?? {};
   switch (reason) {
@@ -249,6 +307,8 @@ function hintOf(reason: Reason, remote: string, { remotes }: Inputs): string {
         : `Add a token for ${remote} to \`tokens\`; the automatic token of a Forgejo run is valid for its own repository only.`;
     case 'unknown host key':
       return `Give the host key of ${remote} in \`known-hosts\`, once you have compared it with what its administrator says.`;
+    case 'certificate':
+      return `Give the certificate authority of ${remote} as \`ca-file\`, or see whether its certificate has run out.`;
     case 'moved':
       return 'The repository was renamed or moved: write its new address to .gitmodules, or mend the base of the remote.';
     case 'rate limited':
@@ -265,7 +325,7 @@ function hintOf(reason: Reason, remote: string, { remotes }: Inputs): string {
   }
 }
 
-function treeFindings({ unreadable, unknowns = [], orphans, strays }: Facts, root: RootSides): Finding[] {
+function treeFindings({ unreadable, unknowns = [], earlier = [], orphans, strays }: Facts, root: RootSides): Finding[] {
   return [
     ...(unreadable
       ? [
@@ -275,16 +335,19 @@ function treeFindings({ unreadable, unknowns = [], orphans, strays }: Facts, roo
             what: `${unreadable}.`,
             mend: [],
             hint: 'Mend .gitmodules.',
+            cause: 'mistake' as const,
             line: 1,
           },
         ]
       : []),
-    ...unknowns.map(({ path, why }) => ({
+    ...earlier.map(earlierFinding),
+    ...unknowns.map(({ path, why, broken }) => ({
       state: 'COULD-NOT-CHECK' as const,
       path,
       what: `The submodules of ${path} are not known: ${why}.`,
       mend: [],
       hint: 'Mend it, or leave it out by `exclude`.',
+      cause: broken ? ('mistake' as const) : undefined,
     })),
     ...orphans.map(({ path, parents = [] }) => ({
       state: 'ORPHAN-GITLINK' as const,
@@ -303,6 +366,31 @@ function treeFindings({ unreadable, unknowns = [], orphans, strays }: Facts, roo
   ];
 }
 
+/** Of a commit that was pushed already: only rewriting it would mend it. */
+function earlierFinding({ commit, path, why }: Earlier): Finding {
+  const rewrite = 'Rewrite that commit while nobody builds on it, or set `commits: head`.';
+  if (!commit) {
+    return {
+      state: 'COULD-NOT-CHECK',
+      path,
+      what: `The earlier commits of the push could not be asked about: ${why}.`,
+      mend: [],
+      hint: 'Check out with `fetch-depth: 0`, or set `commits: head`.',
+    };
+  }
+  if (why) {
+    const what = `In ${short(commit)}, an earlier commit of the push, ${why}.`;
+    return { state: 'COULD-NOT-CHECK', path, what, mend: [], hint: rewrite, cause: 'mistake' };
+  }
+  return {
+    state: 'ORPHAN-GITLINK',
+    path,
+    what: `In ${short(commit)}, an earlier commit of the push, ${path} is a gitlink without an entry in .gitmodules.`,
+    mend: [],
+    hint: rewrite,
+  };
+}
+
 function rootPinFindings(
   inputs: Inputs,
   facts: Facts,
@@ -318,7 +406,8 @@ function rootPinFindings(
         state: 'COULD-NOT-CHECK',
         what: `It could not be told what the root pins for ${path} on ${remote}: ${why}.`,
         mend: [],
-        hint: hintOf('unreachable', remote, inputs),
+        hint: hintOf(trouble?.reason ?? 'other', remote, inputs),
+        cause: causeOf(trouble?.reason),
       },
     ];
   }
@@ -350,7 +439,7 @@ function rootPinFindings(
 }
 
 function pushesOf(inputs: Inputs, row: Row): Push[] {
-  const from = row.probes.find((probe) => probe.onBranch === 'yes' && !probe.trouble);
+  const from = row.probes.find((probe) => probe.onBranch === 'yes' && probe.tip && !probe.trouble);
   if (!from) return [];
   return row.probes.flatMap((probe) => {
     const wanted = inputs.push.includes(probe.remote) && stateOf(probe, row) === 'LAGGING';

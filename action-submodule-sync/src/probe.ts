@@ -34,7 +34,7 @@ const SLACK_SECONDS = 3600;
 const RETRIES_MS = [500, 2000];
 
 /** An answer that ends the ladder early. */
-class Unanswered extends Error {
+export class Unanswered extends Error {
   constructor(readonly trouble: Trouble) {
     super(trouble.said);
   }
@@ -175,6 +175,14 @@ async function searchAll(question: Question, scratch: Scratch, found: Probe, twi
     return;
   }
   found.elsewhere = await branchesWith(question, fetched);
+  if (found.branchMissing && (await hasTag(question, fetched))) {
+    // `branch` may name a tag, which holds what it leads to like a branch.
+    found.tag = true;
+    if (found.elsewhere.includes(`tags/${question.branch}`)) {
+      Object.assign(found, { exists: 'yes', onBranch: 'yes', elsewhere: [] });
+      return;
+    }
+  }
   if (found.elsewhere.length > 0) found.exists = 'yes';
   // An old server hands out nothing but what a ref leads to, and no ref leads to it.
   else if (found.exists === 'unknown') found.exists = 'no';
@@ -290,6 +298,11 @@ async function branchesWith({ remote, sha }: Question, scratch: Scratch): Promis
   }
 }
 
+async function hasTag({ remote, branch }: Question, scratch: Scratch): Promise<boolean> {
+  const name = `${refsOf(remote)}tags/${branch}`;
+  return (await scratch.git('for-each-ref', '--format=%(refname)', name)).split('\n').includes(name);
+}
+
 /** Of branches of this remote those that hold the commit, where another remote has brought the history of all of them. */
 async function headsWith({ sha }: Question, twin: Scratch, heads: Head[]): Promise<string[] | undefined> {
   const tips = async (...options: string[]) =>
@@ -318,7 +331,7 @@ export async function isReachable(scratch: Scratch, ref: string, sha: string): P
 }
 
 /** Asks again, twice, where that may help. */
-async function patiently(ask: () => Promise<GitAnswer>): Promise<GitAnswer> {
+export async function patiently(ask: () => Promise<GitAnswer>): Promise<GitAnswer> {
   for (const pause of RETRIES_MS) {
     const answer = await ask();
     const trouble = troubleOf(answer);

@@ -1,6 +1,7 @@
 import { GitFailed } from './git.js';
 import { troubleOf, words } from './git-trouble.js';
 import { readTree, type Tree } from './pins.js';
+import { patiently } from './probe.js';
 import type { Scratch } from './scratch.js';
 import type { Trouble } from './states.js';
 
@@ -15,7 +16,7 @@ export async function readRemoteTree(
   url: string,
   from: string,
 ): Promise<{ tree: Tree } | { trouble: Trouble }> {
-  const answer = await scratch.fetch(url, [`+${from}:${TREE}`], '--depth=1', '--filter=blob:none');
+  const answer = await patiently(() => scratch.fetch(url, [`+${from}:${TREE}`], '--depth=1', '--filter=blob:none'));
   const trouble = troubleOf(answer);
   if (trouble) return { trouble };
   try {
@@ -23,7 +24,7 @@ export async function readRemoteTree(
     const blob = /^\d+ blob ([0-9a-f]+)\t/.exec(row)?.[1];
     // Asked for by name, since git may not fetch by itself here. A server without filters has sent it already.
     if (blob && !(await isHere(scratch, blob))) {
-      const missing = troubleOf(await scratch.fetchObject(url, blob));
+      const missing = troubleOf(await patiently(() => scratch.fetchObject(url, blob)));
       if (missing) return { trouble: missing };
     }
     return { tree: await readTree(scratch.git, TREE) };

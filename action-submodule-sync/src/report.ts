@@ -6,7 +6,7 @@ import type { Pushed } from './apply.js';
 import type { Facts } from './facts.js';
 import type { Inputs } from './inputs.js';
 import { allCommands } from './mend.js';
-import type { Plan } from './plan.js';
+import type { Plan, Push } from './plan.js';
 import type { Finding, State } from './states.js';
 
 /** The outputs of the action and what each holds. */
@@ -29,7 +29,9 @@ export function report(inputs: Inputs, facts: Facts, plan: Plan, pushed: Pushed[
   const missing = plan.findings.filter(({ state }) => state !== 'COULD-NOT-CHECK');
   const unknown = plan.findings.filter(({ state }) => state === 'COULD-NOT-CHECK');
   const result = missing.length > 0 ? 'not-pushed' : unknown.length > 0 ? 'unknown' : 'pushed';
-  const red = missing.length > 0 || (unknown.length > 0 && inputs.onUnknown === 'fail');
+  // What is written wrong is not an answer that is missing.
+  const sure = unknown.some(({ cause }) => cause === 'mistake');
+  const red = missing.length > 0 || sure || (unknown.length > 0 && inputs.onUnknown === 'fail');
   const table = matrix(inputs, plan);
   const commands = allCommands(plan.findings);
   return {
@@ -53,6 +55,7 @@ export function report(inputs: Inputs, facts: Facts, plan: Plan, pushed: Pushed[
       `### submodule-sync: ${result}`,
       markdownTable(table.head, table.rows),
       ...plan.findings.map(markdownFinding),
+      ...pushLines(inputs, plan, pushed).map(literal),
       ...plan.notes.map((note) => literal(plain(note))),
       costLine(cost),
     ].join('\n\n'),
@@ -103,8 +106,17 @@ export function markdownFinding(finding: Finding): string {
   return `**${finding.state}**${text}${hint}${code}`;
 }
 
+/** Without the branches of every repository, which only the survey needs. */
 function planData({ cells, findings, notes }: Plan) {
-  return { matrix: cells, findings, notes };
+  const matrix = cells.map(({ probe, ...cell }) => ({ ...cell, probe: probe && { ...probe, heads: undefined } }));
+  return { matrix, findings, notes };
+}
+
+/** What was pushed, or would be, one line each. */
+function pushLines({ dryRun }: Inputs, { pushes }: Plan, pushed: Pushed[]): string[] {
+  const what = ({ path, sha, branch, remote }: Push) => `${path} ${sha.slice(0, 12)} to ${branch} of ${remote}`;
+  if (dryRun) return pushes.map((push) => plain(`Would be pushed: ${what(push)}.`));
+  return pushed.map(({ push, result, why }) => plain(`Push of ${what(push)}: ${result}${why ? ` (${why})` : ''}.`));
 }
 
 function costLine({ ms, requests, bytes }: Cost): string {

@@ -49,7 +49,8 @@ export async function run(inputs: Inputs, context: RunContext): Promise<Report> 
     await sleep(Math.min(LOOK_AGAIN_MS, left), undefined, { signal: context.signal });
     ({ facts, plan } = await assess());
   }
-  const comments = inputs.comment ? commentsOf(facts, plan) : undefined;
+  // A dry run writes nowhere.
+  const comments = inputs.comment && !inputs.dryRun ? commentsOf(facts, plan) : undefined;
   if (comments) await deliver(comments, context);
   const wanted = plan.pushes;
   if (wanted.length === 0 || inputs.dryRun) {
@@ -69,14 +70,16 @@ async function surveyMode(inputs: Inputs, { env }: RunContext, shop: Workshop): 
   if (inputs.mode === 'submodule') {
     const facts = await surveyOwn(inputs, event, git, shop);
     const [own] = facts.rows;
-    return own ? { ...facts, rootPins: await surveyFromSubmodule(inputs, own, shop) } : facts;
+    if (!own) return facts;
+    const { row, rootPins } = await surveyFromSubmodule(inputs, own, shop);
+    return { ...facts, rows: [row], rootPins };
   }
   const facts = await survey(inputs, event, git, shop);
   return inputs.mode === 'schedule' ? { ...facts, rootPins: await surveyAhead(facts, shop) } : facts;
 }
 
-/** Whether a push that is still to come could change the answer. */
+/** Whether a push that is still to come, or a server that is back, could change the answer. */
 function isWorthWaiting({ findings }: Plan): boolean {
   const waiting = ['LAGGING', 'MISSING', 'BRANCH-MISSING', 'ROOT-BEHIND', 'OTHER-BRANCH', 'DANGLING'];
-  return findings.some(({ state }) => waiting.includes(state));
+  return findings.some(({ state, cause }) => waiting.includes(state) || cause === 'passing');
 }

@@ -6,6 +6,8 @@ export interface Probe {
   /** Absent: the branch is not there. */
   tip?: string;
   branchMissing: boolean;
+  /** There is no such branch, but a tag of that name. */
+  tag?: boolean;
   /** All branches, as the first question found them. */
   heads?: Head[];
   /** Whether the commit is an ancestor of the branch, or its tip. */
@@ -48,6 +50,7 @@ export type Reason =
   | 'too large'
   | 'took too long'
   | 'invalid address'
+  | 'certificate'
   | 'other';
 
 export type State =
@@ -78,6 +81,11 @@ export interface Finding {
   mend: string[];
   /** What to do where no command can. */
   hint?: string;
+  /**
+   * Of COULD-NOT-CHECK: `passing`, asking again later may help; `mistake`, what is written in the repository cannot be asked
+   * about by anybody, which is as sure as a no.
+   */
+  cause?: 'passing' | 'mistake';
   /** Place in .gitmodules, from 1. */
   line?: number;
 }

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { ExpectedError } from '@gbo/shared/errors';
 import type { Event } from '@gbo/shared/event';
 import PQueue from 'p-queue';
-import picomatch from 'picomatch';
+import { type ChosenPin, choosePins, readableTree, refuseUnmatched, wantedOf } from './choose.js';
 import type { Facts, Row } from './facts.js';
 import { GitFailed, type LocalGit } from './git.js';
 import { words } from './git-trouble.js';
@@ -17,8 +17,12 @@ import type { Workshop } from './workshop.js';
 export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: Workshop): Promise<Facts> {
   const commit = await resolveCommit(git, event);
   const tree = await ownTree(git, commit);
-  const policy = event.kind === 'pull_request' ? await readableTree(git, event.base ?? event.before) : tree;
-  const { chosen, notes } = await choosePins(inputs, event, git, tree);
+  const policy = event.kind === 'pull_request' ? await baseTree(event, git) : tree;
+  const { pins: chosen, orphans, leftOut, seen, changed, earlier, notes } = await choosePins(inputs, event, git, tree);
+  if (event.kind === 'pull_request' && (!policy || policy.unreadable)) {
+    notes.push('.gitmodules of the base could not be read: no `branch` in it counts, only the inputs.');
+  }
+  notes.push(...oddEntries(chosen));
   const strays = (await newStrays(event, git, tree)).filter(({ name, path = name }) => wantedOf(inputs)({ path }));
   for (const [what, count] of [
     ['The root pins', chosen.length],
@@ -31,6 +35,8 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
       'Raise max-submodules if that is right.',
     );
   }
+  // Those of submodules are seen only where all of them are asked.
+  refuseUnmatched(inputs.nested ? { ...inputs, exclude: [], expectedBranches: new Map() } : inputs, seen);
   const root = rootName(inputs, event);
   const targets = chosen.flatMap(({ entry, ...pin }) =>
     entry ? [targetOf(inputs, event, root, pin, entry, policy)] : [],
@@ -40,8 +46,7 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
     sha: rootCommit(event, commit),
     places: inputs.remotes.map((remote) => rootPlace(inputs, remote, root)),
   };
-  const orphans = chosen.filter((pin) => tree.pins.some(isSame(pin)) && !pin.entry?.url);
-  const withRoot = wantedOf(inputs)(rootTarget) && !(event.kind === 'pull_request' && !event.base);
+  const withRoot = wantedOf(inputs)(rootTarget) && isRootAsked(event, rootTarget.places, notes);
   const all = [...(withRoot ? [rootTarget] : []), ...targets];
   const queue = new PQueue({ concurrency: inputs.parallel });
   const rows = await Promise.all(all.map((target) => surveyTarget(target, shop, queue)));
@@ -54,8 +59,11 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
   }
   const below =
     inputs.nested && !tree.unreadable
-      ? await nestedRows(inputs, targets, shop, queue)
-      : { rows: [], orphans: [], unknowns: [] };
+      ? await nestedRows(inputs, event, targets, shop, queue)
+      : { rows: [], orphans: [], unknowns: [], seen: [] };
+  if (inputs.nested && leftOut.length === 0 && targets.length >= tree.pins.length && below.unknowns.length === 0) {
+    refuseUnmatched(inputs, [...seen, ...below.seen]);
+  }
   return {
     event: { ...event, commit },
     now: Date.now(),
@@ -64,8 +72,11 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
     orphans: tree.unreadable ? [] : [...orphans, ...below.orphans],
     strays,
     unreadable: tree.unreadable,
+    earlier,
     rootPins: [],
     unknowns: below.unknowns,
+    leftOut,
+    changed,
     notes,
   };
 }
@@ -110,79 +121,6 @@ async function ownTree(git: LocalGit, commit: string): Promise<Tree> {
   }
 }
 
-async function readableTree(git: LocalGit, commit: string | undefined): Promise<Tree | undefined> {
-  if (!commit) return undefined;
-  try {
-    return await readTree(git, commit);
-  } catch (error) {
-    if (error instanceof GitFailed) return undefined;
-    throw error;
-  }
-}
-
-/** Whether a path is left out by `exclude`. */
-export function excludedOf({ exclude }: Inputs): (path: string) => boolean {
-  return exclude.length > 0 ? picomatch(exclude, { dot: true }) : () => false;
-}
-
-/** Which paths are asked about; the root is `.`, and is left out only by name. */
-function wantedOf(inputs: Inputs): (row: { path: string }) => boolean {
-  const { include, exclude } = inputs;
-  const included = include.length > 0 ? picomatch(include, { dot: true }) : () => true;
-  const excluded = excludedOf(inputs);
-  return ({ path }) => (path === '.' ? !exclude.includes('.') : included(path) && !excluded(path));
-}
-
-/** A pin with what the .gitmodules beside it says about it. */
-type ChosenPin = Pin & { entry?: Entry };
-
-/**
- * The pins that are asked about: those of this commit, or of all that were pushed; on a pull request those it changes, be it
- * by another commit or by another address.
- */
-async function choosePins(
-  inputs: Inputs,
-  event: Event,
-  git: LocalGit,
-  tree: Tree,
-): Promise<{ chosen: ChosenPin[]; notes: string[] }> {
-  const wanted = wantedOf(inputs);
-  const own = withEntries(tree).filter(wanted);
-  const before = await readableTree(git, event.before);
-  if (event.kind === 'pull_request') {
-    if (!before)
-      return {
-        chosen: own,
-        notes: [
-          'The base of the pull request is not in this checkout: all pins were asked about, not only the changed ones.',
-        ],
-      };
-    const old = withEntries(before);
-    const isChanged = (pin: ChosenPin) =>
-      !old.some((each) => isSame(pin)(each) && (tree.unreadable || each.entry?.url === pin.entry?.url));
-    return { chosen: own.filter(isChanged), notes: [] };
-  }
-  if (inputs.commits === 'head' || event.kind !== 'push') return { chosen: own, notes: [] };
-  if (!before)
-    return {
-      chosen: own,
-      notes: [
-        'What the branch held before is not in this checkout (fetch-depth): only the newest commit was asked about.',
-      ],
-    };
-  const list = await git('rev-list', tree.commit, `^${before.commit}`);
-  const older = await Promise.all(
-    list
-      .split('\n')
-      .filter(Boolean)
-      .map((sha) => readTree(git, sha)),
-  );
-  const pins = new Map(
-    [...older.reverse().flatMap(withEntries), ...withEntries(tree)].map((pin) => [`${pin.path}\0${pin.sha}`, pin]),
-  );
-  return { chosen: [...pins.values()].filter(wanted), notes: [] };
-}
-
 /** Entries that pin nothing; of a pull request those it brings. */
 async function newStrays({ kind, before }: Event, git: LocalGit, tree: Tree): Promise<Entry[]> {
   const known = kind === 'pull_request' ? await readableTree(git, before) : undefined;
@@ -195,15 +133,32 @@ function straysOf({ pins, entries }: Tree): Entry[] {
   return entries.filter(({ path }) => path === undefined || !pinned.has(path));
 }
 
-function withEntries({ pins, entries }: Tree): ChosenPin[] {
-  const entryOf = new Map(entries.flatMap((entry) => (entry.path ? [[entry.path, entry] as const] : [])));
-  return pins.map((pin) => ({ ...pin, entry: entryOf.get(pin.path) }));
+/** What git does with an entry, and few expect. */
+function oddEntries(chosen: ChosenPin[]): string[] {
+  const entries = new Map(chosen.flatMap(({ entry }) => (entry ? [[entry.name, entry] as const] : [])));
+  return [...entries.values()].flatMap(({ name, updateNone, severalUrls }) => [
+    ...(updateNone
+      ? [`${name} has \`update = none\`: git submodule update leaves it out; it was asked about all the same.`]
+      : []),
+    ...(severalUrls ? [`${name} has several urls in .gitmodules; the last one was asked about, as git does.`] : []),
+  ]);
 }
 
-const isSame =
-  ({ path, sha }: Pin) =>
-  (other: Pin) =>
-    other.path === path && other.sha === sha;
+/** What was reviewed already: of the base, or of where the pull request left it. */
+async function baseTree({ base, before }: Event, git: LocalGit): Promise<Tree | undefined> {
+  return (await readableTree(git, base)) ?? readableTree(git, before);
+}
+
+/** The base of a pull request must be on every remote only where it leads to the branch that counts, not on top of another one. */
+function isRootAsked({ kind, base, branch }: Event, places: Place[], notes: string[]): boolean {
+  if (kind !== 'pull_request') return true;
+  if (!base) return false;
+  if (places.some((place) => place.branch === branch)) return true;
+  notes.push(
+    `The pull request leads to ${branch}, which is no branch that must hold the root: the root was not asked about.`,
+  );
+  return false;
+}
 
 /** Of a pull request the base is asked about: its own head is on no main branch yet. */
 function rootCommit(event: Event, commit: string): string {

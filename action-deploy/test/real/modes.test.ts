@@ -95,6 +95,7 @@ describe('the modes beside deploy', () => {
     expect(finished.log).toContain('Result: returned');
     expect([finished.code, ...(results(finished) ?? [])]).toEqual([0, 'returned']);
     expect(finished.outputs.release).toBe(ids[1]);
+    expect(JSON.parse(finished.outputs.sha256 ?? '')).toHaveProperty([botserver.path], await tenant.runs('system'));
     expect(await answers()).toContain('"version":"2.0.0"');
   });
 

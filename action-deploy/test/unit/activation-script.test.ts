@@ -17,6 +17,7 @@ const nothing: Activation = {
   signals: [],
   commands: [],
   stop: [],
+  start: [],
   restartOnUndo: [],
 };
 
@@ -91,7 +92,23 @@ describe('what a unit is told', () => {
     expect(asks({ reload: ['a.service'] }, false, 0, 'reload')).toEqual(['reload a.service', 'failed=1']);
   });
 
-  it('a failing command fails the activation', () => {
-    expect(asks({ commands: ['exit 3'] }, false).at(-1)).toBe('failed=1');
+  it('a unit that was about to start is started again when it is put back, and may fail as it did', () => {
+    const expected = [
+      'reset-failed a.service',
+      'stop a.service',
+      'reset-failed a.service',
+      'start a.service',
+      'failed=0',
+    ];
+    expect(asks({ start: ['a.service'] }, true, 0, 'start')).toEqual(expected);
+  });
+
+  it('a failing command fails the activation; put back, the units are restarted in its place', () => {
+    const commands = [{ command: 'exit 3', units: ['a.service'] }];
+    expect(asks({ commands }, false).at(-1)).toBe('failed=1');
+    const afresh = ['stop a.service', 'reset-failed a.service', 'start a.service'];
+    expect(asks({ commands }, true)).toEqual([...afresh, 'failed=0']);
+    expect(asks({ commands }, true, 0, 'start')).toEqual([...afresh, 'failed=1']);
+    expect(asks({ commands: [{ command: 'exit 3', units: [] }] }, true).at(-1)).toBe('failed=1');
   });
 });

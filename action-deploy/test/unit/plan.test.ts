@@ -177,6 +177,32 @@ describe('what is planned depends on what is there', () => {
   });
 });
 
+describe('what an undo does with a unit that was restarted', () => {
+  it.each<[state: string, verb: 'restart' | 'stop' | 'start', isProven: boolean]>([
+    ['active', 'restart', true],
+    ['reloading', 'restart', true],
+    ['activating', 'start', false],
+    ['deactivating', 'start', false],
+    ['inactive', 'stop', false],
+    ['failed', 'stop', false],
+  ])('%s before: %s', (activeState, verb, isProven) => {
+    const { back } = plan([wanted], { units: [unitOf({ activeState })] });
+    expect({ restart: back.restarted, stop: back.stopped, start: back.started }).toEqual({
+      restart: [],
+      stop: [],
+      start: [],
+      [verb]: ['system.service'],
+    });
+    expect([back.proofs.length > 0, back.soak.units.length > 0]).toEqual([isProven, isProven]);
+  });
+});
+
+it('a Caddy that did not run is stopped by the undo and not restarted, although names came', () => {
+  const host = { ...caddyHosts([], ['a.example.com']), units: [unitOf({ ...caddy, activeState: 'inactive' })] };
+  const { back } = plan([config], host);
+  expect([back.restarted, back.stopped]).toEqual([[], ['caddy.service']]);
+});
+
 describe('how a unit takes a config file', () => {
   it.each<[string, Partial<HostFacts>, { restart: string[]; reload: string[] }]>([
     [
@@ -339,7 +365,9 @@ describe('releases', () => {
     ],
   ])('%s', (_, keep, record, gone) => {
     const made = plan([wanted], { ...current, record }, { keep });
-    const removed = (work(made, 'prune')?.remove ?? []).map((path) => Number(path.split('/').at(-2)?.at(-1)));
+    const removed = (work(made, 'prune')?.surplus.remove ?? [])
+      .flat()
+      .map((path) => Number(path.split('/').at(-2)?.at(-1)));
     expect(removed.sort()).toEqual(gone);
   });
 
@@ -366,6 +394,12 @@ describe('releases', () => {
     const made = plan([wanted], { ...current, record }, { mode: 'rollback', ...inputs });
     if (typeof expected === 'string') expect([made.verdict, made.release]).toEqual(['change', expected]);
     else expect(made.refusals.join()).toMatch(expected);
+  });
+
+  it('a rollback reports the sums of what it brings back', () => {
+    const inputs = inputsOf([wanted], { mode: 'rollback' });
+    const { sha256 } = makePlan(inputs, factsOf([], hostOf({ ...current, record: history })));
+    expect(sha256).toEqual({ [wanted.path]: sha('5') });
   });
 
   it('a rollback uploads nothing, and looks whether the kept file is still what it was', () => {

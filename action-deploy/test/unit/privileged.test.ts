@@ -91,7 +91,7 @@ async function scriptsOf(artifacts: LocalArtifact[], host: Partial<HostFacts>): 
   for (const { work } of plan?.steps ?? []) {
     // The undo script is one quoted word of the step that writes it.
     if (work.kind === 'arm') scripts.push(work.script, stepScript({ ...work, script: '' }, user));
-    else if (work.kind === 'prove') await prove(connection, work.proofs, 1000, new AbortController().signal);
+    else if (work.kind === 'prove') await prove(connection, work.proofs, 1000, new Map(), new AbortController().signal);
     else if (work.kind !== 'lock' && work.kind !== 'upload' && work.kind !== 'soak' && work.kind !== 'unlock')
       scripts.push(stepScript(work, user));
   }

@@ -89,38 +89,18 @@ function lowerCase(text: string): string {
     .join('');
 }
 
-/** Reads where a reverse_proxy sends requests to, as Caddy does. */
-export function parseUpstream(text: string): {
-  scheme: string;
-  host: string;
-  ports?: [number, number];
-  error?: string;
-} {
+/** Why Caddy refuses to send requests to an address; undefined when it does not. */
+export function upstreamProblem(text: string): string | undefined {
   const scheme = text.indexOf('://');
-  if (scheme >= 0) {
-    const name = text.slice(0, scheme).toLowerCase();
-    const rest = text.slice(scheme + 3);
-    if (text.includes('{'))
-      return { scheme: name, host: rest, error: 'a scheme and a placeholder cannot stand together' };
-    if (['/', '?', '#'].some((ch) => rest.includes(ch)))
-      return { scheme: name, host: rest, error: 'it may have a scheme, a host and a port only' };
-    const { host, port } = splitHostPort(rest);
-    const number = port === '' ? (name === 'https' ? 443 : 80) : Number(port);
-    if (!Number.isInteger(number)) return { scheme: name, host, error: `${port} is no port` };
-    if (
-      (name === 'http' && number === 443) ||
-      (name === 'https' && number === 80) ||
-      (name === 'h2c' && number === 443)
-    )
-      return { scheme: name, host, error: `${name} does not go with port ${number}` };
-    return { scheme: name, host, ports: [number, number] };
-  }
-  const slash = text.indexOf('/');
-  if (slash >= 0 && text.slice(0, slash).toLowerCase().startsWith('unix')) return { scheme: 'unix', host: text };
-  const { host, port } = splitHostPort(slash >= 0 ? text.slice(slash + 1) : text);
-  if (port === '' && host.includes('{')) return { scheme: '', host };
-  const [low, high] = port === '' ? ['80', undefined] : port.split('-');
-  const [first, last] = [Number(low), Number(high ?? low)];
-  if (!Number.isInteger(first) || !Number.isInteger(last)) return { scheme: '', host };
-  return { scheme: '', host, ports: [first, last] };
+  if (scheme < 0) return undefined;
+  const name = text.slice(0, scheme).toLowerCase();
+  const rest = text.slice(scheme + 3);
+  if (text.includes('{')) return 'a scheme and a placeholder cannot stand together';
+  if (['/', '?', '#'].some((ch) => rest.includes(ch))) return 'it may have a scheme, a host and a port only';
+  const { port } = splitHostPort(rest);
+  const number = port === '' ? (name === 'https' ? 443 : 80) : Number(port);
+  if (!Number.isInteger(number)) return `${port} is no port`;
+  if ((name === 'http' && number === 443) || (name === 'https' && number === 80) || (name === 'h2c' && number === 443))
+    return `${name} does not go with port ${number}`;
+  return undefined;
 }

@@ -1,7 +1,7 @@
 import type { Position } from '../rule.js';
 import type { Tree } from '../tree.js';
 import { keeper } from '../unread.js';
-import { parseAddress, parseUpstream } from './caddy-address.js';
+import { parseAddress, upstreamProblem } from './caddy-address.js';
 import {
   argumentsOf,
   handlers,
@@ -35,8 +35,6 @@ export interface CaddyConfig {
   global?: Block;
   /** Writers of logs: of sites (access logs) and global ones. */
   logs: CaddyLog[];
-  /** Where requests are proxied to. */
-  upstreams: CaddyUpstream[];
   /** What Caddy would refuse, and what could not be told. */
   problems: Problem[];
   /** Whether sites may be missing here: an import that could not be seen, or a file that Caddy refuses to read. */
@@ -108,18 +106,6 @@ export interface CaddyLog {
   variable: boolean;
 }
 
-export interface CaddyUpstream {
-  /** As written. */
-  address: string;
-  scheme: string;
-  host: string;
-  /** First and last port; undefined for sockets, placeholders and variables. */
-  ports?: [number, number];
-  at: Position;
-  /** Addresses of the block that it is in. */
-  sites: string[];
-}
-
 export interface CaddyOptions {
   /** Where the file lies on the server. */
   served?: string;
@@ -171,7 +157,6 @@ class Reader {
       files: this.#parsed.files,
       blocks: [],
       logs: [],
-      upstreams: [],
       problems: this.#parsed.problems,
       incomplete:
         this.#parsed.incomplete ||
@@ -395,7 +380,7 @@ class Reader {
       entry.unlogged = skipped;
     } else if (entry.log) entry.unlogged = undefined;
     this.#checkDirectives(block.directives, block);
-    for (const { directive } of walk(block.directives)) this.#upstreams(directive, names);
+    for (const { directive } of walk(block.directives)) this.#checkUpstreams(directive);
   }
 
   #tls({ name, args, body }: Directive, block: CaddyBlock): void {
@@ -426,24 +411,15 @@ class Reader {
     block.tls.policy ||= block.tls.files && args.length === 2;
   }
 
-  #upstreams({ name, args, body }: Directive, sites: string[]): void {
+  #checkUpstreams({ name, args, body }: Directive): void {
     const proxies = ['reverse_proxy', 'php_fastcgi', 'forward_auth'];
     if (!proxies.includes(name.text)) return;
     const given = withoutMatcher(args);
     const more = (body ?? []).filter((line) => line.name.text === 'to').flatMap((line) => line.args);
     for (const token of [...given, ...more]) {
       if (name.text === 'forward_auth' && token !== given[0]) break;
-      const upstream = parseUpstream(token.text);
-      if (upstream.error && !token.variable) this.#fail(token, `This is no upstream: ${upstream.error}.`);
-      const { scheme, host, ports } = upstream;
-      this.#config.upstreams.push({
-        address: token.text,
-        scheme,
-        host,
-        ports: token.variable ? undefined : ports,
-        at: at(token),
-        sites,
-      });
+      const problem = upstreamProblem(token.text);
+      if (problem && !token.variable) this.#fail(token, `This is no upstream: ${problem}.`);
     }
   }
 

@@ -32,9 +32,10 @@ serde_json = "1"
 
 const cargo = spawnSync('cargo', ['--version']).status === 0;
 
-test.runIf(process.env.CI === 'true')('a machine of the CI has cargo', () => {
-  expect(cargo).toBe(true);
-});
+if (process.env.CI === 'true')
+  test('a machine of the CI has cargo', () => {
+    expect(cargo).toBe(true);
+  });
 
 describe.runIf(cargo)(`serde_json and Rust say the same${cargo ? '' : ' (cargo is not there)'}`, () => {
   let folder: string;

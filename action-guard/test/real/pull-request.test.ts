@@ -166,12 +166,45 @@ describe('a pull request', () => {
     expect(log).toMatch(/accepted by a comment: generated/);
   });
 
+  it('may show in a document and in a program how an exception is written', async () => {
+    const example = 'Write\n\n# gbo-guard: allow RULE -- why\n\nor `gbo-guard: allow`.\n';
+    const { code, report } = await check(branch({ 'README.md': example, 'docs/a.txt': example, 'src/a.py': example }));
+    expect([code, report?.findings]).toEqual([0, []]);
+  });
+
+  it('is told of an exception that does not count, once', async () => {
+    const written = branch({ [PATH]: `# gbo-guard: allow RULE -- why\n${workflow(GOOD)}` });
+    expect(told(await check(written))).toEqual([`${PATH}:1 guard/suppression`]);
+    const later = repository.commit({ [PATH]: `# more\n# gbo-guard: allow RULE -- why\n${workflow(GOOD)}` });
+    const finished = await run({ tools: 'false' }, repository.pullRequest(written, later));
+    expect([finished.code, told(finished)]).toEqual([0, []]);
+  });
+
   it('whose base is not in the checkout says so in one sentence', async () => {
     const env = repository.pullRequest('f'.repeat(40), base);
     const { code, log } = await run({ tools: 'false' }, env);
     expect(code).toBe(1);
     expect(log).toMatch(/The base of the pull request, f{40}, is not in this checkout .*fetch-depth: 0/);
     expect(log).not.toContain('    at ');
+  });
+
+  it('whose checkout is a partial clone says so in one sentence', async () => {
+    const head = branch({ [PATH]: workflow('') });
+    repository.git('branch', '--force', 'shown', head);
+    repository.git('config', 'uploadpack.allowFilter', 'true');
+    const copy = new Repository();
+    try {
+      const folder = join(copy.folder, 'clone');
+      copy.git('clone', '--quiet', '--no-checkout', '--filter=blob:none', `file://${repository.folder}`, folder);
+      const { code, log } = await run(
+        { tools: 'false' },
+        { ...repository.pullRequest(base, head), GITHUB_WORKSPACE: folder },
+      );
+      expect([code, log]).toEqual([1, expect.stringMatching(/This is a partial clone.*Check out without `filter`/s)]);
+      expect(log).not.toMatch(/Unexpected|^ +at /m);
+    } finally {
+      copy.remove();
+    }
   });
 
   it('that holds a secret in a commit which the next one removes is found', async () => {

@@ -17,9 +17,10 @@ const available = await packetFilterAvailable();
 let why = available.ok ? '' : available.why;
 if (!why) await installMissing(['ufw']).catch((error: unknown) => (why = String(error)));
 
-test.runIf(process.env.CI === 'true')('a machine of the CI can run ufw in a namespace', () => {
-  expect(why).toBe('');
-});
+if (process.env.CI === 'true')
+  test('a machine of the CI can run ufw in a namespace', () => {
+    expect(why).toBe('');
+  });
 
 const pick = <T>(...values: T[]) => fc.constantFrom(...values);
 const value = pick(

@@ -11,9 +11,10 @@ const units = Number(process.env.GUARD_ORACLE_UNITS ?? 200);
 const names = ['A', 'B', 'BOTSERVER_URL'];
 const available = await testbedAvailable();
 
-test.runIf(process.env.CI === 'true')('a machine of the CI can start systemd', () => {
-  expect(available).toEqual({ ok: true });
-});
+if (process.env.CI === 'true')
+  test('a machine of the CI can start systemd', () => {
+    expect(available).toEqual({ ok: true });
+  });
 
 const pick = <T>(...values: T[]) => fc.constantFrom(...values);
 const value = pick(

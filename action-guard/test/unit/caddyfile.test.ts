@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { upstreamProblem } from '../../src/formats/caddy-address.js';
 import { readCaddy, sitesOf } from '../../src/formats/caddy-config.js';
 import { at, tokenize } from '../../src/formats/caddy-tokens.js';
 import { parse } from '../../src/formats/caddyfile.js';
@@ -96,17 +97,20 @@ c.example.com {
       'site file /opt/gbo/logs/caddy.log json',
     ]);
   });
-
-  it('upstreams with their ports', () => {
-    expect(config.upstreams.map(({ host, ports, at: { line } }) => `${host} ${ports} ${line}`)).toEqual([
-      'localhost 5858,5858 8',
-      '10.0.0.5 5859,5859 19',
-      'unix//run/x.sock undefined 19',
-      '10.0.0.6 8000,8003 19',
-      '{$UP} undefined 24',
-    ]);
-  });
 });
+
+it.each<[upstream: string, problem: RegExp | undefined]>([
+  ['localhost:5858', undefined],
+  ['http://10.0.0.5:5859', undefined],
+  ['unix//run/x.sock', undefined],
+  ['10.0.0.6:8000-8003', undefined],
+  ['{$UP}', undefined],
+  ['http://{$UP}:80', /a scheme and a placeholder/],
+  ['http://10.0.0.5:5859/path', /may have a scheme, a host and a port only/],
+  ['http://10.0.0.5:ui', /ui is no port/],
+  ['https://10.0.0.5:80', /https does not go with port 80/],
+  ['http://10.0.0.5:443', /http does not go with port 443/],
+])('an upstream %s', (upstream, problem) => expect(upstreamProblem(upstream) ?? '').toMatch(problem ?? /^$/));
 
 it('a symbolic link is not followed', () => {
   const tree = treeOf({

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { reviewOf } from '../../src/deliver.js';
+import { reviewOf, statusOf } from '../../src/deliver.js';
 import { inputs } from '../../src/inputs.js';
 import type { Judged, Judgement } from '../../src/judge.js';
 import { junit } from '../../src/junit.js';
@@ -63,6 +63,25 @@ describe('comments at lines', () => {
     expect(linesOf(many, { 'max-comments': '7' })).toHaveLength(7);
     expect(reviewOf(values(), facts, judgement(many)).body).toMatch(/and at 250 more, which stand in the log/);
   });
+});
+
+describe('the status of the commit', () => {
+  it.each<[string, Parameters<typeof statusOf>, string]>([
+    ['of nothing', ['pass', judgement([])], 'nothing new is found'],
+    ['of what was there', ['pass', judgement([finding(1, { old: true })])], 'nothing new is found'],
+    [
+      'of warnings',
+      ['pass', judgement([finding(1, { severity: 'warning' }), finding(2, { severity: 'warning' })])],
+      'nothing that fails the run; 2 warnings',
+    ],
+    [
+      'of all kinds, where nothing fails the run',
+      ['pass', judgement([finding(1), finding(2, { severity: 'warning' }), finding(3, { severity: 'info' })])],
+      'nothing that fails the run; 1 error, 1 warning, 1 hint',
+    ],
+    ['of an error', ['fail', judgement([finding(1)])], '1 to mend'],
+    ['of what could not be told', ['unknown', judgement([])], 'not everything could be told'],
+  ])('%s', (_, given, says) => expect(statusOf(...given).description).toBe(says));
 });
 
 describe('names and texts from a pull request', () => {

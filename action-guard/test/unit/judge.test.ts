@@ -8,7 +8,7 @@ import { readPolicy } from '../../src/policy.js';
 import { counting, report } from '../../src/report.js';
 import type { Family, Finding, Severity } from '../../src/rule.js';
 import { suppressionsIn } from '../../src/suppressions.js';
-import { treeOf } from '../../src/tree.js';
+import { type SourceFile, treeOf } from '../../src/tree.js';
 
 /** Every line with BAD in it is wrong, every line with MAYBE cannot be told; a line MILD or OTHERWISE says how. */
 function family(severity: Severity = 'error', suppressible = true): Family {
@@ -59,6 +59,7 @@ function judged({ head, base, policy, baseline, today = '2026-11-24', severity, 
   const tree = treeOf(head);
   const all = tree.matching(['**']).map(suppressionsIn);
   const before = base && treeOf(base);
+  const allBefore = before?.matching(['**']).map(suppressionsIn);
   const paths = new Set([...tree.paths, ...(before?.paths ?? [])]);
   const of: Case = {
     families,
@@ -70,6 +71,7 @@ function judged({ head, base, policy, baseline, today = '2026-11-24', severity, 
     changed: base && new Set([...paths].filter((path) => head[path] !== base[path])),
     suppressions: all.flatMap(({ found }) => found),
     badSuppressions: all.flatMap(({ bad }) => bad),
+    baseBadSuppressions: allBefore?.flatMap(({ bad }) => bad),
     baseline: readBaseline(baseline, 'baseline.json'),
     today,
   };
@@ -197,6 +199,24 @@ describe('what counts', () => {
         (a, b) => Number(a.split(' ')[1]) - Number(b.split(' ')[1]),
       ),
       'fail',
+    ],
+    [
+      'an exception without a reason that the base has is old',
+      { head: { 'conf/a': '# gbo-guard: allow demo/bad\nfine\n' }, base: { 'conf/a': '# gbo-guard: allow demo/bad' } },
+      ['guard/suppression 1 error old'],
+      'pass',
+    ],
+    [
+      'the policy says how grave one without a reason is',
+      { head: { 'conf/a': '# gbo-guard: allow demo/bad' }, policy: 'rules: {guard/suppression: warning}' },
+      ['guard/suppression 1 warning'],
+      'pass',
+    ],
+    [
+      'or that nobody wants to know',
+      { head: { 'conf/a': '# gbo-guard: allow demo/bad' }, policy: 'rules: {guard/suppression: off}' },
+      [],
+      'pass',
     ],
     [
       'until its last day it holds',
@@ -369,6 +389,34 @@ describe('exceptions that are for nothing are told', () => {
   it('but not on a pull request, where not every rule was asked', () => {
     const head = { 'conf/a': `${ALLOW}\nfine` };
     expect(judged({ head, base: { 'conf/a': 'fine' } }).notes).toEqual([]);
+  });
+});
+
+describe('a comment is what begins as one in a file of its kind', () => {
+  const says = 'gbo-guard: allow demo/bad -- why';
+  it.each<[path: string, line: string, comment: boolean]>([
+    ['etc/default/ufw', `# ${says}`, true],
+    ['conf/Caddyfile', `log # ${says}`, true],
+    ['a.sh', `echo "# ${says}"`, false],
+    ['a.sh', `; ${says}`, false],
+    ['a.sh', `' ${says}`, false],
+    ['a.yml', `say: 'gbo-guard: allow RULE'`, false],
+    ['a.service', `; ${says}`, true],
+    ['jail.local', `# ${says}`, true],
+    ['db.zone', `; ${says}`, true],
+    ['db.zone', `# ${says}`, false],
+    ['a.bas', `' ${says}`, true],
+    ['a.BAS', `REM ${says}`, true],
+    ['a.bas', `# ${says}`, false],
+    ['a.json', `{} // ${says}`, true],
+    ['a.json', `"# ${says}"`, false],
+    ['README.md', `# ${says}`, false],
+    ['README.md', `\`# gbo-guard: allow RULE -- why\``, false],
+    ['README.md', `<!-- ${says} -->`, true],
+    ['a.json.gbo-guard', says, true],
+  ])('%s: %s', (path, line, comment) => {
+    const { found, bad } = suppressionsIn(treeOf({ [path]: line }).file(path) as SourceFile);
+    expect([found.map(({ reason }) => reason), bad]).toEqual([comment ? ['why'] : [], []]);
   });
 });
 

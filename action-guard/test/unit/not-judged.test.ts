@@ -220,6 +220,15 @@ describe('a file that is too large to be fetched is not green', () => {
   });
 });
 
+describe('a unit that is none of its services', () => {
+  it.each(['unit/botserver-url', 'unit/ports', 'unit/install'])('is nothing that %s could pass', (id) => {
+    const units = families.filter(({ name }) => name === 'unit')[0] as Family;
+    expect(judged(units, { 'forgejo.service': '[Service]\nExecStart=/usr/bin/forgejo\n' }).status.get(id)).toBe(
+      'nothing-matched',
+    );
+  });
+});
+
 describe('what could not be told is told once', () => {
   const caddy = families.filter(({ name }) => name === 'caddy');
   const storage = '{\n\tstorage file_system /opt/gbo/data/caddy\n}\n';

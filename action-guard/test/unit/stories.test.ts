@@ -307,6 +307,9 @@ it.each<[title: string, change: g.Change, told: string[]]>([
     { [g.FORWARD]: edit('ExecStart=/usr/sbin/iptables -I FORWARD -o lxdbr0 -j ACCEPT\n', '') },
     [`ufw/forward-unit ${g.FORWARD}:7`],
   ],
+  ['the unit of botui is deleted', { [g.UI]: undefined }, [`unit/ports ${g.UI}:1`]],
+  ['the unit of botserver is deleted', { [g.SERVER]: undefined }, [`unit/ports ${g.SERVER}:1`]],
+  ['the defaults of ufw are deleted', { [g.UFW]: undefined }, [`ufw/forward-policy ${g.UFW}:1`]],
   ['the acl as it was meant', { [g.COREFILE]: edit('allow type ANY net', 'allow net') }, []],
   [
     'the acl forwards for the world',

@@ -57,6 +57,8 @@ const table: [title: string, change: Record<string, string | undefined>, says: R
   ['an empty branch in YAML', { remotes: '- {name: alm, base: "https://h/", branch: ""}' }, /"" is not a branch/],
   ['a token without a name', { tokens: TOKEN }, /input tokens: a line is not `remote-name = token`/],
   ['a token of no remote', { tokens: `origin = ${TOKEN}` }, /input tokens: a line names no remote/],
+  ['a grace that is longer than any job', { grace: '25h' }, /input grace: "25h" is longer than a day/],
+  ['an age beyond all sense', { 'behind-for': '400d' }, /input behind-for: "400d" is longer than 365 days/],
   ['an unknown mode', { mode: 'roots' }, /input mode: "roots" is not one of root, submodule, schedule/],
   ['a branch that is an option', { branch: '--all' }, /input branch: "--all" is not a branch/],
   ['a branch with a colon', { branch: 'main:x' }, /"main:x" is not a branch/],

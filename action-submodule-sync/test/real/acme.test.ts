@@ -351,6 +351,35 @@ describe('submodules of submodules', () => {
     ]);
   });
 
+  it('`branch` in the .gitmodules of a submodule counts, but not on a pull request, which chooses that commit', async () => {
+    const core = 'lib/vendor/core';
+    await world.commit(core);
+    for (const remote of ['origin', 'alm']) await world.push(core, remote, 'HEAD:refs/heads/stable');
+    await world.git('lib', 'config', '-f', '.gitmodules', 'submodule.core.branch', 'stable');
+    await repin('lib', 'vendor/core');
+    const base = await world.git('.', 'rev-parse', 'HEAD');
+    await world.pin();
+    await world.pushRoot();
+    const green = await world.check({ nested: 'true', exclude: '.' });
+    expect(
+      told(green).filter((each) => each.startsWith(`${core} `)),
+      green.log,
+    ).toEqual([]);
+    const path = join(world.checkout, '..', 'pull.json');
+    writeFileSync(
+      path,
+      JSON.stringify({ pull_request: { number: 7, merge_base: base, base: { ref: 'main', sha: base } } }),
+    );
+    const variables = { GITHUB_EVENT_NAME: 'pull_request', GITHUB_EVENT_PATH: path, GITHUB_REPOSITORY: 'acme/gb' };
+    const red = await world.check({ nested: 'true', exclude: '.' }, variables);
+    expect(told(red), red.log).toEqual([`${core} origin: OTHER-BRANCH`, `${core} alm: OTHER-BRANCH`]);
+    await world.git('lib', 'config', '-f', '.gitmodules', '--unset', 'submodule.core.branch');
+    await everywhere(core);
+    await repin('lib', 'vendor/core');
+    await world.pin();
+    await world.pushRoot();
+  });
+
   it('an unreadable .gitmodules below is told as not checked, unless it is left out', async () => {
     await world.commit('lib/vendor/core', { files: { '.gitmodules': '[submodule "tiny"\n' } });
     await everywhere('lib/vendor/core');

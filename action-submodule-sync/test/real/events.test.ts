@@ -1,4 +1,6 @@
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -126,10 +128,11 @@ describe('every commit of a push', () => {
     expect(told(red), red.log).toEqual(['ui origin: MISSING', 'ui alm: MISSING']);
   });
 
-  it('says so when the checkout is too shallow to know the range', async () => {
+  it('is not green when the checkout is too shallow to know them', async () => {
     const push = event('push', { before: 'a'.repeat(40) }, { GITHUB_SHA: await head('.') });
-    const { report, code } = await world.check({ commits: 'range' }, push);
-    expect([code, report?.notes]).toEqual([0, [expect.stringContaining('fetch-depth')]]);
+    const red = await world.check({ commits: 'range' }, push);
+    expect([red.code, red.outputs.result, told(red)], red.log).toEqual([1, 'unknown', ['.: COULD-NOT-CHECK']]);
+    expect(red.report?.findings[0]?.hint).toContain('fetch-depth: 0');
   });
 });
 
@@ -241,6 +244,55 @@ describe('a pull request', () => {
     expect(told(await world.check({}, await pull()))).toEqual([]);
   });
 
+  it('that pins a commit of a fork is printed no command that would put it on main', async () => {
+    const start = await head('lib');
+    await world.commit('lib');
+    // On a server, but on no branch: what a fork brings to the network of a repository.
+    await world.push('lib', 'alm', 'HEAD:refs/heads/gone');
+    await world.push('lib', 'alm', ':refs/heads/gone');
+    await world.pin('lib');
+    const red = await world.check({}, await pull());
+    expect([told(red), red.outputs.commands], red.log).toEqual([['lib origin: MISSING', 'lib alm: DANGLING'], '']);
+    for (const { hint } of red.report?.findings ?? []) expect(hint).toMatch(/may come from a fork/);
+    await world.git('.', 'reset', '--quiet', '--hard', 'HEAD^');
+    await world.git('lib', 'reset', '--quiet', '--hard', start);
+  });
+
+  it('on top of another pull request is not told to push that one to main', async () => {
+    const topic = await head('.');
+    await world.push('.', 'alm', 'HEAD:refs/heads/topic');
+    await world.commit('.');
+    const stacked = event(
+      'pull_request',
+      { pull_request: { number: 8, merge_base: topic, base: { ref: 'topic', sha: topic } } },
+      { GITHUB_SHA: await head('.') },
+    );
+    const green = await world.check({}, stacked);
+    expect([told(green), green.outputs.commands], green.log).toEqual([[], '']);
+    expect(green.report?.notes).toEqual([expect.stringMatching(/leads to topic, .* the root was not asked about/)]);
+    await world.git('.', 'reset', '--quiet', '--hard', 'HEAD^');
+  });
+
+  it('is written to in no dry run', async () => {
+    await world.commit('lib');
+    await world.push('lib', 'alm');
+    await world.pin('lib');
+    const asked: string[] = [];
+    const api = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve));
+    const { port } = api.address() as AddressInfo;
+    const variables = { GITHUB_API_URL: `http://127.0.0.1:${port}`, GITHUB_TOKEN: 'run-token', ...(await pull()) };
+    expect(told(await world.check({ 'dry-run': 'true' }, variables))).toEqual(['lib origin: LAGGING']);
+    expect(asked).toEqual([]);
+    await world.check({}, variables);
+    expect(asked).not.toEqual([]);
+    api.close();
+    await world.push('lib', 'origin');
+  });
+
   it('is not blamed for an entry without a gitlink that main has already, but for one that it brings', async () => {
     const stray = async (name: string) => {
       await world.git('.', 'config', '-f', '.gitmodules', `submodule.${name}.path`, name);
@@ -258,6 +310,13 @@ describe('a pull request', () => {
     const variables = await pull('b'.repeat(40));
     const { report, log } = await world.check({}, variables);
     expect(report?.notes, log).toEqual([expect.stringContaining('all pins were asked about')]);
+    expect(
+      (await world.check({}, event('pull_request', { pull_request: { number: 7, base: { ref: 'main' } } }))).report
+        ?.notes,
+    ).toEqual([
+      expect.stringContaining('all pins were asked about'),
+      expect.stringMatching(/\.gitmodules of the base could not be read: no `branch` in it counts/),
+    ]);
     expect(report?.matrix.map(({ path }) => path)).toContain('app');
   });
 });
@@ -273,6 +332,11 @@ describe('which submodules, and which branch', () => {
     ['exclude of a dot leaves out the root only', { exclude: '.' }, ['.hidden', 'lib', 'vendor/a', 'vendor/b']],
   ])('%s', async (_, inputs, paths) => {
     expect(pathsOf(await world.check(inputs))).toEqual(paths);
+  });
+
+  it('a typo in a glob is an error, not a question that is narrowed to what is green', async () => {
+    const red = await world.check({ include: 'vendr/*' });
+    expect([red.code, red.log]).toEqual([1, expect.stringContaining('No submodule fits include "vendr/*".')]);
   });
 
   it('expected-branches wins over branch in .gitmodules, which wins over the input; a dot is the branch of the root', async () => {
@@ -295,6 +359,41 @@ describe('which submodules, and which branch', () => {
     expect(told(onMain)).toEqual(['.hidden origin: OTHER-BRANCH', '.hidden alm: OTHER-BRANCH']);
     const without = await world.check({}, onDevelop);
     expect(told(without)).toEqual(['lib origin: BRANCH-MISSING', 'lib alm: BRANCH-MISSING']);
+  });
+
+  it('a tag may be expected like a branch, and is pushed as a tag', async () => {
+    const first = await head('vendor/a');
+    await world.git('vendor/a', 'tag', 'v1.2');
+    await world.push('vendor/a', 'alm', 'refs/tags/v1.2');
+    const inputs = { include: 'vendor/a', exclude: '.', 'expected-branches': 'vendor/a = v1.2' };
+    const red = await world.check(inputs);
+    expect(told(red), red.log).toEqual(['vendor/a origin: BRANCH-MISSING']);
+    expect(red.outputs.commands).toBe('git -C vendor/a push origin refs/tags/v1.2');
+    expect((await world.mend(red.outputs.commands ?? '')).code).toBe(0);
+    expect(told(await world.check(inputs))).toEqual([]);
+    // The tag does not lead to what came after it.
+    await world.commit('vendor/a');
+    await everywhere('vendor/a');
+    await world.pin('vendor/a');
+    const beyond = await world.check(inputs);
+    expect([told(beyond), beyond.outputs.commands], beyond.log).toEqual([
+      ['vendor/a origin: BRANCH-MISSING', 'vendor/a alm: BRANCH-MISSING'],
+      '',
+    ]);
+    await world.git('vendor/a', 'reset', '--quiet', '--hard', first);
+    await world.git('.', 'reset', '--quiet', '--hard', 'HEAD^');
+  });
+
+  it('what git does with an entry and few expect is noted', async () => {
+    await world.git('.', 'config', '-f', '.gitmodules', 'submodule.lib.update', 'none');
+    await world.git('.', 'config', '-f', '.gitmodules', '--add', 'submodule..hidden.url', '../.hidden.git/');
+    await world.git('.', 'commit', '--quiet', '-am', 'Odd');
+    const { report, log } = await world.check({ exclude: '.' });
+    expect(report?.notes.sort(), log).toEqual([
+      expect.stringMatching(/^\.hidden has several urls/),
+      expect.stringMatching(/^lib has `update = none`/),
+    ]);
+    await world.git('.', 'reset', '--quiet', '--hard', 'HEAD^');
   });
 
   it('each remote may have a branch of its own, for the root as well, and the commands push to it', async () => {
@@ -418,6 +517,26 @@ describe('by the clock, and from the side of the submodule', () => {
     await world.push('lib', 'origin');
   });
 
+  it('one that was pushed to one forge only, while no root pins it yet, is told of both, by its path in the root', async () => {
+    await world.git('.', 'mv', 'ui', 'vendor-ui');
+    await world.pin(['vendor-ui', await head('vendor-ui')]);
+    await world.pushRoot();
+    await world.commit('vendor-ui');
+    await world.push('vendor-ui', 'alm', 'HEAD:refs/heads/main');
+    const red = await world.check(
+      { mode: 'submodule', repository: join(world.checkout, 'vendor-ui') },
+      { GITHUB_SHA: await head('vendor-ui'), GITHUB_REPOSITORY: 'acme/ui', GITHUB_EVENT_NAME: 'push' },
+    );
+    expect(told(red), red.log).toEqual([
+      'vendor-ui origin: LAGGING',
+      'vendor-ui origin: ROOT-BEHIND',
+      'vendor-ui alm: ROOT-BEHIND',
+    ]);
+    const { code, said } = await world.mend(red.outputs.commands ?? '');
+    expect(code, `${red.outputs.commands}\n${said}`).toBe(0);
+    await world.pushRoot();
+  });
+
   it('an address that several submodules have must be told apart by the path', async () => {
     await world.git('.', 'config', '-f', '.gitmodules', 'submodule.copy.path', 'copy');
     await world.git('.', 'config', '-f', '.gitmodules', 'submodule.copy.url', '../lib.git');
@@ -437,5 +556,16 @@ describe('by the clock, and from the side of the submodule', () => {
       'ROOT-BEHIND',
       'The root on origin pins nothing at elsewhere.',
     ]);
+  });
+
+  it('old commits that were merged a moment ago do not make it ahead for long', async () => {
+    const start = await head('lib');
+    await world.git('lib', 'switch', '--quiet', '--create', 'slow', start);
+    await world.commits('lib', 2, { from: ago(480), every: hours });
+    await world.git('lib', 'switch', '--quiet', 'main');
+    await world.git('lib', 'merge', '--quiet', '--no-ff', '--no-edit', 'slow');
+    await everywhere('lib');
+    const green = await world.check({ mode: 'schedule', include: 'lib' });
+    expect(told(green), green.log).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,12 +13,18 @@ const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta
 describe('at home, as the pre-push hook of the README', () => {
   let world: World;
   beforeAll(async () => {
-    world = await createWorld({ homes: { origin: {}, alm: {} }, overNetwork: true });
+    world = await createWorld({
+      homes: { origin: { token: 'origin-secret' }, alm: { token: 'alm-secret' } },
+      overNetwork: true,
+    });
     await world.submodule('lib');
     await world.pin();
     await world.pushRoot();
+    const file = /`(\(umask 077; .*?\))`/.exec(readme)?.[1] ?? '';
+    expect((await world.mend(`printf 'origin = origin-secret\\nalm = alm-secret\\n' | ${file}`)).code).toBe(0);
+    expect(statSync(join(world.env.HOME ?? '', '.config/gbo/tokens')).mode & 0o777).toBe(0o600);
     // The very lines of the README, with the addresses of these servers.
-    const lines = /```sh\n(printf '#!\/bin\/sh[\s\S]*?)```/.exec(readme)?.[1] ?? '';
+    const lines = /```sh\n(cat > .git\/hooks\/pre-push[\s\S]*?)```/.exec(readme)?.[1] ?? '';
     const script = lines
       .replace('/path/to/action-submodule-sync/dist/index.js', bundle)
       .replace('https://github.com/acme/', world.homes.origin?.base ?? '')
@@ -29,8 +35,11 @@ describe('at home, as the pre-push hook of the README', () => {
   afterAll(() => world?.stop());
 
   /** `git push alm main`, as typed. */
-  const push = (env: NodeJS.ProcessEnv = {}) =>
-    exec('git', ['push', 'alm', 'main'], { cwd: world.checkout, env: { ...world.env, ...env } }).then(
+  const push = (env: NodeJS.ProcessEnv = {}, ...what: string[]) =>
+    exec('git', ['push', 'alm', ...(what.length > 0 ? what : ['main'])], {
+      cwd: world.checkout,
+      env: { ...world.env, ...env },
+    }).then(
       ({ stderr }) => ({ pushed: true, said: stderr }),
       ({ stderr }: { stderr: string }) => ({ pushed: false, said: stderr }),
     );
@@ -60,6 +69,31 @@ describe('at home, as the pre-push hook of the README', () => {
     await world.pin();
     const { pushed, said } = await push({ GIT_DIR: join(world.checkout, '.git'), GIT_WORK_TREE: world.checkout });
     expect([pushed, said]).toEqual([false, expect.stringContaining('MISSING: lib at')]);
+  });
+
+  it('what is pushed is checked, not what is checked out, and each branch of several', async () => {
+    // main pins what is nowhere; topic, which is checked out, is as it should be.
+    await world.git('.', 'switch', '--quiet', '--create', 'topic', 'HEAD^');
+    expect((await push()).pushed).toBe(false);
+    expect((await push({}, 'topic', 'main')).pushed).toBe(false);
+    expect(await world.tip('alm', '.', 'topic')).toBe('');
+    const { pushed, said } = await push({}, 'topic');
+    expect(pushed, said).toBe(true);
+    // And the other way round.
+    await world.git('.', 'switch', '--quiet', 'main');
+    expect((await push({}, 'topic:refs/heads/same')).pushed).toBe(true);
+  });
+
+  it('a branch may be deleted whatever is checked out', async () => {
+    const { pushed, said } = await push({}, '--delete', 'same');
+    expect(pushed, said).toBe(true);
+    expect(await world.tip('alm', '.', 'same')).toBe('');
+  });
+
+  it('a tag is checked like a branch', async () => {
+    await world.git('.', 'tag', '--annotate', '--message', 'x', 'v1', 'topic');
+    await world.git('.', 'tag', '--annotate', '--message', 'x', 'v2', 'main');
+    expect([(await push({}, 'v1')).pushed, (await push({}, 'v2')).pushed]).toEqual([true, false]);
   });
 });
 

@@ -168,6 +168,24 @@ describe('nothing is pushed', () => {
     expect(told(await world.check())).toEqual([]);
   });
 
+  it('of a root whose .gitmodules cannot be read: what it pins is not known', async () => {
+    await lagging(['lib']);
+    await world.commit('.', { files: { '.gitmodules': '[submodule "lib"\n' } });
+    await world.pushRoot('origin');
+    const before = await everythingOfAlm();
+    for (const dry of ['true', 'false']) {
+      const red = await world.check({ push: 'alm', 'dry-run': dry, 'on-unknown': 'warn' });
+      expect([red.code, red.report?.pushed, told(red)], red.log).toEqual([
+        1,
+        [],
+        ['.gitmodules: COULD-NOT-CHECK', '. alm: LAGGING'],
+      ]);
+      expect(red.log).not.toContain('would be pushed');
+      expect(red.report?.notes).toEqual([expect.stringMatching(/root is not pushed to alm, because its .gitmodules/)]);
+    }
+    expect(await everythingOfAlm()).toEqual(before);
+  });
+
   it('of commits that no branch vouches for, such as those of a fork', async () => {
     await lagging([]);
     await world.submodule('lib');

@@ -163,6 +163,15 @@ describe('no answer is neither a yes nor a no', () => {
     expect(said).not.toContain(Buffer.from('x-access-token:alm-secret').toString('base64'));
   });
 
+  it('an address that nobody may ask stays red with on-unknown: warn', async () => {
+    const red = await world.check({ ...inputs, include: 'elsewhere', 'on-unknown': 'warn' });
+    expect([red.code, red.outputs.result, told(red)], red.log).toEqual([
+      1,
+      'unknown',
+      ['elsewhere origin: COULD-NOT-CHECK', 'elsewhere alm: COULD-NOT-CHECK'],
+    ]);
+  });
+
   it('on-unknown: warn makes it green, but the result stays unknown, and what is missing stays red', async () => {
     const quick = { ...inputs, include: 'absent\ntip', 'on-unknown': 'warn' };
     const warned = await world.check(quick);
@@ -173,6 +182,46 @@ describe('no answer is neither a yes nor a no', () => {
     await world.pushRoot();
     const missing = await world.check(quick);
     expect([missing.code, missing.outputs.result]).toEqual([1, 'not-pushed']);
+  });
+});
+
+describe('a forge that is busy for a moment', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await createWorld({ homes: { origin: {}, alm: {} } });
+    await world.submodule('lib');
+    await world.pin();
+    await world.pushRoot();
+  });
+  afterAll(() => world?.stop());
+
+  it('ends no grace: it is asked again', async () => {
+    const began = Date.now();
+    // Longer than the retries of one question.
+    const busy: Handler = (_, response) => {
+      if (Date.now() - began > 6000) world.homes.alm?.http?.answer('lib', undefined);
+      response.writeHead(503).end();
+    };
+    world.homes.alm?.http?.answer('lib', busy);
+    const green = await world.check({ grace: '60s' });
+    expect([green.code, told(green)], green.log).toEqual([0, []]);
+  });
+
+  it('when the root is read from the side of a submodule is asked once more', async () => {
+    await world.commit('lib');
+    for (const remote of ['origin', 'alm']) await world.push('lib', remote);
+    await world.pin();
+    await world.pushRoot();
+    let left = 1;
+    world.homes.alm?.http?.answer('gb', (_, response) => {
+      if (--left <= 0) world.homes.alm?.http?.answer('gb', undefined);
+      response.writeHead(503).end();
+    });
+    const green = await world.check(
+      { mode: 'submodule', repository: `${world.checkout}/lib` },
+      { GITHUB_SHA: await world.git('lib', 'rev-parse', 'HEAD'), GITHUB_REPOSITORY: 'acme/lib' },
+    );
+    expect([green.code, told(green)], green.log).toEqual([0, []]);
   });
 });
 

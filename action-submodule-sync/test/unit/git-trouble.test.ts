@@ -66,7 +66,16 @@ const table: [stderr: string, reason: Reason][] = [
   ],
   [
     "fatal: unable to access 'https://alm.example.com/acme/x.git/': SSL certificate problem: unable to get local issuer certificate",
-    'unreachable',
+    'certificate',
+  ],
+  ["fatal: unable to access 'https://h/x/': SSL certificate problem: certificate has expired", 'certificate'],
+  [
+    "fatal: unable to access 'https://h/x/': server certificate verification failed. CAfile: none CRLfile: none",
+    'certificate',
+  ],
+  [
+    "fatal: unable to access 'https://h/x/': SSL: no alternative certificate subject name matches target host name 'h'",
+    'certificate',
   ],
   [
     "fatal: unable to access 'https://127.0.0.1:3000/x/': error:0A00010B:SSL routines::wrong version number",
@@ -140,6 +149,7 @@ describe('what git says', () => {
       'rate limited',
       'unreachable',
       'not a git server',
+      'certificate',
       'too large',
       'took too long',
       'invalid address',

@@ -43,6 +43,13 @@ describe('the pins of a commit', () => {
     expect(tree.unreadable).toBeUndefined();
   });
 
+  it('are told from entries with update, and with several urls, the last of which counts as in git', async () => {
+    const text = '[submodule "x"]\n\tpath = x\n\turl = ../old.git\n\tupdate = none\n\turl = ../new.git\n';
+    expect((await read(text)).entries).toEqual([
+      { name: 'x', path: 'x', url: '../new.git', updateNone: true, severalUrls: true, line: 2 },
+    ]);
+  });
+
   it('are found in folders, and files are none', async () => {
     const inner = repository.git(
       ['mktree', '-z', '--missing'],
@@ -101,7 +108,7 @@ describe('.gitmodules', () => {
       '[submodule "x"]\n\tpath = x\n\turl = ../a\n\turl = ../b\n[submodule "y"]\n\tpath = y\n[submodule "x"]\n\turl = ../c\n\tbranch = dev\n',
     );
     expect(tree.entries).toEqual([
-      { name: 'x', path: 'x', url: '../c', branch: 'dev', line: 2 },
+      { name: 'x', path: 'x', url: '../c', branch: 'dev', severalUrls: true, line: 2 },
       { name: 'y', path: 'y', line: 6 },
     ]);
   });

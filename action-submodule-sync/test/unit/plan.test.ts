@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Row } from '../../src/facts.js';
+import type { Facts, Row } from '../../src/facts.js';
 import { makePlan, stateOf } from '../../src/plan.js';
 import type { Probe, Reason, State } from '../../src/states.js';
 import { factsOf, inputsOf, laggingOf, probeOf, rowOf, SHA, TIP } from './facts-of.js';
@@ -137,17 +137,31 @@ describe('the state of a commit on a remote', () => {
 
   const event = fc.constantFrom('push', 'pull_request', 'other' as const);
   const paths = fc.uniqueArray(fc.constantFrom('.', 'a', 'b', 'c'), { minLength: 1 });
-  const worlds = fc.tuple(paths, fc.infiniteStream(some), event, fc.subarray(['origin', 'alm', 'third']));
+  /** What else a survey may have found: that not all that the root pins is known. */
+  const blind = fc.record({
+    unreadable: fc.constantFrom<Facts['unreadable']>(undefined, 'bad config line 3'),
+    orphans: fc.constantFrom<Facts['orphans']>([], [{ path: 'o', sha: SHA }]),
+    unknowns: fc.constantFrom<Facts['unknowns']>(undefined, [], [{ path: 'u', why: 'no answer' }]),
+    earlier: fc.constantFrom<Facts['earlier']>(
+      undefined,
+      [],
+      [{ path: '.', why: 'not here' }],
+      [{ path: 'g', commit: TIP }],
+    ),
+    leftOut: fc.constantFrom<Facts['leftOut']>(undefined, [], ['l']),
+  });
+  const seldom = fc.option(blind, { nil: {}, freq: 1 });
+  const worlds = fc.tuple(paths, fc.infiniteStream(some), event, fc.subarray(['origin', 'alm', 'third']), seldom);
 
   it('decides what is pushed: nothing but a lag, that is vouched for, where it is allowed, the root last', () => {
     fc.assert(
-      fc.property(worlds, ([names, stream, kind, allowed]) => {
+      fc.property(worlds, ([names, stream, kind, allowed, more]) => {
         const rows: Row[] = names.map((path) => rowOf(path, stream.next().value));
         const inputs = inputsOf({
           remotes: 'origin = https://o.example.com/\nalm = https://alm.example.com/\nthird = https://t.example.com/',
           push: allowed.join(',') || 'none',
         });
-        const { pushes, findings, cells } = makePlan(inputs, factsOf(rows, { event: { kind, commit: SHA } }));
+        const { pushes, findings, cells } = makePlan(inputs, factsOf(rows, { event: { kind, commit: SHA }, ...more }));
         if (kind === 'pull_request') expect(pushes).toEqual([]);
         for (const { path, remote, sha, tip, from } of pushes) {
           const row = rows.find((each) => each.path === path);
@@ -160,13 +174,16 @@ describe('the state of a commit on a remote', () => {
         }
         const firstRoot = pushes.findIndex(({ path }) => path === '.');
         if (firstRoot >= 0) expect(pushes.slice(firstRoot).every(({ path }) => path === '.')).toBe(true);
+        // Nor anywhere while something that it pins was not asked about.
+        if (firstRoot >= 0) expect(Object.values(more).flat().filter(Boolean)).toEqual([]);
         // The root goes nowhere where a pin is missing that does not go along.
         for (const { remote } of pushes.filter(({ path }) => path === '.')) {
           for (const { path, state: is } of cells.filter((cell) => cell.path !== '.' && cell.remote === remote))
             expect(is === 'PUSHED' || pushes.some((push) => push.path === path && push.remote === remote)).toBe(true);
         }
         // Whatever is not PUSHED is told, once for each remote.
-        expect(findings.map(({ path, remote, state: is }) => [path, remote, is])).toEqual(
+        const ofCells = findings.filter(({ remote }) => remote !== undefined);
+        expect(ofCells.map(({ path, remote, state: is }) => [path, remote, is])).toEqual(
           cells.filter(({ state: is }) => is !== 'PUSHED').map(({ path, remote, state: is }) => [path, remote, is]),
         );
       }),
@@ -224,11 +241,58 @@ describe('the plan', () => {
     expect(notes).toEqual([expect.stringMatching(/root is not pushed to alm.*x at 111111111111/)]);
   });
 
+  it.each<[string, Partial<Facts>, RegExp]>([
+    ['an unreadable .gitmodules', { unreadable: 'bad config line 3' }, /its \.gitmodules cannot be read/],
+    ['a gitlink without an entry', { orphans: [{ path: 'o', sha: SHA }] }, /o has no entry/],
+    ['unknown nested pins', { unknowns: [{ path: 'u', why: 'no answer' }] }, /the submodules of u are not known/],
+    ['a pin that exclude leaves out', { leftOut: ['vendor/a'] }, /vendor\/a was left out/],
+    [
+      'earlier commits that cannot be read',
+      { earlier: [{ path: '.', why: 'not here' }] },
+      /not all commits of the push/,
+    ],
+  ])('keeps the root back, but not its submodules, because of %s, and says so', (_title, more, why) => {
+    const facts = factsOf([lagging('.'), lagging('x')], more);
+    const { pushes, notes } = makePlan(inputsOf({ push: 'alm' }), facts);
+    expect(pushes.map(({ path }) => path)).toEqual(['x']);
+    expect(notes).toEqual([expect.stringMatching(/^The root is not pushed to alm, because .*\.$/)]);
+    expect(notes[0]).toMatch(why);
+  });
+
   it('pushes nothing on a pull request, and says so', () => {
     const event = { kind: 'pull_request' as const, commit: SHA, pullRequest: 7 };
     const { pushes, notes } = makePlan(inputsOf({ push: 'alm' }), factsOf([lagging('x')], { event }));
     expect(pushes).toEqual([]);
     expect(notes).toEqual(['Nothing is ever pushed on a pull request.']);
+  });
+
+  const pull = { kind: 'pull_request' as const, commit: SHA, pullRequest: 7 };
+  const nowhere = { ...away, remote: 'alm' };
+  it.each<[string, Probe[], Facts['event'], 'commands' | 'a warning']>([
+    ['nobody has', [probeOf(away), probeOf(nowhere)], pull, 'a warning'],
+    ['a server holds on no branch', [probeOf({ ...away, exists: 'yes' }), probeOf(nowhere)], pull, 'a warning'],
+    [
+      'a server holds on no branch, beside main',
+      [probeOf({ ...away, exists: 'yes', relation: { remoteOnly: 1, pinOnly: 1 } }), probeOf(nowhere)],
+      pull,
+      'a warning',
+    ],
+    [
+      'nobody has, where the branch is missing',
+      [probeOf({ ...away, branchMissing: true }), probeOf(nowhere)],
+      pull,
+      'a warning',
+    ],
+    ['a branch vouches for', [probeOf(), probeOf(nowhere)], pull, 'commands'],
+    ['another branch vouches for', [probeOf({ ...away, elsewhere: ['topic'] }), probeOf(nowhere)], pull, 'commands'],
+    ['nobody has, outside pull requests', [probeOf(away), probeOf(nowhere)], factsOf([]).event, 'commands'],
+  ])('of a commit that %s', (_title, probes, event, expected) => {
+    const { findings } = makePlan(inputsOf(), factsOf([rowOf('x', probes)], { event }));
+    expect(findings.length).toBeGreaterThan(0);
+    for (const { mend, hint } of findings) {
+      expect(mend.length > 0).toBe(expected === 'commands');
+      if (expected === 'a warning') expect(hint).toMatch(/may come from a fork. Read it first/);
+    }
   });
 
   it('of a .gitmodules that cannot be read is never that all is well', () => {
@@ -262,6 +326,13 @@ describe('the plan', () => {
     expect(findings.map(({ state: is }) => is)).toEqual(expected ? [expected] : []);
   });
 
+  it('from the side of a submodule: what keeps the root from being read is told with what helps there', () => {
+    const unauthorised = { reason: 'unauthorised' as const, said: 'fatal: x' };
+    const facts = factsOf([], { rootPins: [{ remote: 'alm', path: 'x', trouble: unauthorised }] });
+    const { findings } = makePlan(inputsOf({ mode: 'submodule', root: 'gb' }), facts);
+    expect(findings[0]?.hint).toMatch(/Add a token for alm to `tokens`/);
+  });
+
   it.each([
     ['23 h behind', 23, undefined],
     ['24 h behind', 24, 'PIN-BEHIND'],
@@ -272,6 +343,19 @@ describe('the plan', () => {
     });
     const { findings } = makePlan(inputsOf({ mode: 'schedule' }), facts);
     expect(findings.map(({ state: is }) => is)).toEqual(expected ? [expected] : []);
+  });
+
+  it.each([
+    ['3d', 71, []],
+    ['3d', 72, ['PIN-BEHIND']],
+    ['72h', 71, []],
+    ['1 day', 24, ['PIN-BEHIND']],
+  ])('by the clock, with behind-for %s, after %s h', (behindFor, hours, expected) => {
+    const facts = factsOf([rowOf('x', [probeOf({ remote: 'alm', tip: TIP })])], {
+      rootPins: [{ remote: 'alm', path: 'x', pin: SHA, behind: 3, oldest: factsOf([]).now - hours * 3_600_000 }],
+    });
+    const { findings } = makePlan(inputsOf({ mode: 'schedule', 'behind-for': behindFor }), facts);
+    expect(findings.map(({ state: is }) => is)).toEqual(expected);
   });
 
   it('by the clock: no answer is not all well', () => {
@@ -292,6 +376,7 @@ describe('the plan', () => {
       'too large',
       'took too long',
       'invalid address',
+      'certificate',
       'other',
     ];
     const rows = [
@@ -306,6 +391,11 @@ describe('the plan', () => {
       orphans: [{ path: 'a', sha: SHA }],
       strays: [{ name: 'b' }],
       unknowns: [{ path: 'e', why: 'y' }],
+      earlier: [
+        { path: '.', why: 'z' },
+        { path: 'f', commit: TIP },
+        { path: '.gitmodules', commit: TIP, why: 'z' },
+      ],
     });
     for (const { mend, hint, what } of makePlan(inputsOf(), facts).findings) {
       expect(mend.length > 0 || Boolean(hint)).toBe(true);

@@ -40,6 +40,37 @@ describe('the result', () => {
     expect(JSON.parse(told.outputs.report ?? '')).toMatchObject({ result, cost });
   });
 
+  const mistaken = rowOf('d', [
+    probeOf(),
+    probeOf({ remote: 'alm', onBranch: 'unknown', trouble: { reason: 'invalid address', said: 'x' } }),
+  ]);
+  it.each<[string, Facts, boolean]>([
+    ['an address that nobody may ask', factsOf([mistaken]), true],
+    ['a .gitmodules that nobody can read', factsOf([all], { unreadable: 'bad config line 3' }), true],
+    ['one below', factsOf([all], { unknowns: [{ path: 'e', why: 'bad config line 3', broken: true }] }), true],
+    ['one of an earlier commit', factsOf([all], { earlier: [{ commit: SHA, path: '.gitmodules', why: 'bad' }] }), true],
+    ['submodules below that had no answer', factsOf([all], { unknowns: [{ path: 'e', why: 'unreachable' }] }), false],
+  ])('of %s: a mistake stays red with on-unknown: warn, a missing answer does not', (_title, facts, red) => {
+    const told = reportOf(facts, { 'on-unknown': 'warn' });
+    expect([told.outputs.result, Boolean(told.failed)]).toEqual(['unknown', red]);
+  });
+
+  it('tells in the summary what became of every push, and what a dry run would push', () => {
+    const push = makePlan(inputsOf({ push: 'alm' }), factsOf([lag])).pushes[0];
+    if (!push) throw new Error('nothing to push');
+    const refused = reportOf(factsOf([lag]), { push: 'alm' }, [{ push, result: 'refused', why: 'a hook said no' }]);
+    expect(refused.summary).toContain('Push of b 111111111111 to main of alm: refused (a hook said no).');
+    expect(reportOf(factsOf([lag]), { push: 'alm', 'dry-run': 'true' }).summary).toContain(
+      'Would be pushed: b 111111111111 to main of alm.',
+    );
+  });
+
+  it('in the output is without the branches of every repository, which may be thousands', () => {
+    const heads = [{ ref: 'refs/heads/secret-project', sha: SHA }];
+    const told = reportOf(factsOf([rowOf('a', [probeOf({ heads }), probeOf({ remote: 'alm', heads })])]));
+    expect(told.outputs.report).not.toContain('secret-project');
+  });
+
   it('without an answer never says pushed, whatever else there is', () => {
     const { outputs, summary } = reportOf(factsOf([unknown]), { 'on-unknown': 'warn' });
     expect(outputs.result).toBe('unknown');
@@ -120,6 +151,8 @@ describe('a text that others wrote', () => {
           strays: [{ name: text, path: `${text}3` }],
           unknowns: [{ path: text, why: text }],
           notes: [text],
+          changed: [text, `${text}2`],
+          earlier: [{ commit: SHA, path: text }],
         },
       );
     const event = { kind: 'pull_request' as const, commit: SHA, pullRequest: 7, before: SHA };

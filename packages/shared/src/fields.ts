@@ -28,5 +28,8 @@ export const read = <Value>(reader: (text: string) => Value) =>
     }
   });
 
-/** A duration, in milliseconds. */
-export const duration = read(parseDuration);
+/** A duration of up to a day, in milliseconds. */
+export const duration = read((text) => parseDuration(text));
+
+/** A duration that nobody waits for, such as an age; in milliseconds. */
+export const durationUpTo = (days: number) => read((text) => parseDuration(text, days));

@@ -222,7 +222,12 @@ describe('verify-release', () => {
   it('says yes to what was released, and finds a single changed byte', () => {
     const to = remote();
     expect(release('1.0.1', to)).toMatchObject({ code: 0 });
-    expect(verify(to)).toMatchObject({ code: 0, out: expect.stringMatching(/each byte as [0-9a-f]{40} gives it/) });
+    const yes = verify(to);
+    expect(yes).toMatchObject({ code: 0, out: expect.stringMatching(/each byte as [0-9a-f]{40} gives it/) });
+    expect(yes.out).toMatch(/^v1 leads to it; v1\.0 leads to it\.$/m);
+    const elsewhere = git(to, 'commit-tree', '-m', 'x', 'main^{tree}');
+    git(to, 'tag', '--force', '--annotate', '-m', 'x', 'v1', elsewhere);
+    expect(verify(to).out).toContain(`v1 leads to ${elsewhere}, not to it; v1.0 leads to it.`);
     const copy = join(folder, 'copy');
     execFileSync('git', ['clone', '--quiet', to, copy]);
     // A branch of the same name, with what was released: a runner takes the tag.
@@ -242,5 +247,18 @@ describe('verify-release', () => {
     git(copy, 'commit', '--quiet', '-m', 'x');
     git(copy, 'push', '--quiet', '--force', 'origin', 'HEAD:refs/tags/v1.0.1');
     expect(verify(to)).toMatchObject({ code: 1, out: expect.stringMatching(/gives: dist\/more\.js$/m) });
+  });
+
+  it('says no to what comes from a commit that main does not contain', () => {
+    const to = remote();
+    expect(release('1.0.1', to)).toMatchObject({ code: 0 });
+    try {
+      git(checkout, 'update-ref', 'refs/remotes/origin/main', 'HEAD~1');
+      const { code, out } = verify(to);
+      expect([code, out.trim().split('\n').length]).toEqual([1, 1]);
+      expect(out).toMatch(/v1\.0\.1 comes from [0-9a-f]{40}, and origin\/main, .* does not contain that\. Fetch/);
+    } finally {
+      merged();
+    }
   });
 });

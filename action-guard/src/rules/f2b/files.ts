@@ -9,4 +9,4 @@ export const files = (_options: F2bOptions): string[] => [
   '**/fail2ban/*.{conf,local}',
 ];
 
-export const reads = ({ caddy }: F2bOptions): string[] => caddy;
+export const reads = ({ caddy, caddyImports }: F2bOptions): string[] => [...caddy, ...caddyImports];

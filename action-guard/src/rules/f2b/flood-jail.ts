@@ -1,5 +1,6 @@
 import type { Finding, Look, Position, Rule } from '../../rule.js';
 import { matcher } from '../../tree.js';
+import { leaveOut } from '../../unread.js';
 import { accessLogs } from './caddy-log.js';
 import { seconds } from './duration.js';
 import { files, reads } from './files.js';
@@ -154,7 +155,8 @@ function whole(text: string): number | undefined {
   return /^[+-]?\d(?:_?\d){0,14}$/.test(text) ? Number(text.replaceAll('_', '')) : undefined;
 }
 
-function logpath(setup: Setup, { head, options }: Look<F2bOptions>): Finding[] {
+function logpath(setup: Setup, look: Look<F2bOptions>): Finding[] {
+  const { options } = look;
   const value = setup.jails.get(options.jail, 'logpath');
   const at = placeOf(setup, options.jail, value);
   const stop = trouble(value, at, `logpath of ${options.jail}`);
@@ -173,15 +175,28 @@ function logpath(setup: Setup, { head, options }: Look<F2bOptions>): Finding[] {
       },
     ];
   }
-  const { logs, variable } = accessLogs(head, options.caddy);
-  if (logs.length === 0) return [];
+  const { logs, asked, unread } = accessLogs(look);
+  if (!asked) return [];
   const matches = logs.filter(({ path }) => paths.some((glob) => glob === path || matcher([glob])(path)));
   if (matches.length === 0) {
+    // The log may be in what was not read.
+    for (const each of unread) leaveOut(each);
+    if (unread.length > 0) return [];
+    const [first] = logs;
+    if (!first)
+      return [
+        {
+          status: 'unknown',
+          at,
+          message: `No Caddyfile here writes an access log to a file, so whether ${options.jail} reads the right one is not known.`,
+          todo: "Give the sites a `log` with `output file`, or name the proxy's Caddyfile in the option `f2b.caddy` of the policy.",
+        },
+      ];
     return [
       {
-        status: variable ? 'unknown' : 'fail',
+        status: logs.some(({ variable }) => variable) ? 'unknown' : 'fail',
         at,
-        message: `${options.jail} reads ${paths[0]?.slice(0, 100)}, and Caddy writes its log to ${logs[0]?.path.slice(0, 100)}.`,
+        message: `${options.jail} reads ${paths[0]?.slice(0, 100)}, and Caddy writes its log to ${first.path.slice(0, 100)}.`,
         todo: 'Let both name the same file.',
       },
     ];

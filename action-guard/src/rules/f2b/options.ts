@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { presets as caddyPresets } from '../caddy/options.js';
 import { packages } from './package.js';
 
 export const schema = z.strictObject({
@@ -15,6 +16,8 @@ export const schema = z.strictObject({
   package: z.enum(packages),
   /** Globs of Caddy's configuration, to compare its access log with. */
   caddy: z.array(z.string()),
+  /** Globs of what that imports. */
+  caddyImports: z.array(z.string()),
 });
 
 export type F2bOptions = z.output<typeof schema>;
@@ -27,7 +30,8 @@ const guide: F2bOptions = {
   bantime: 3600,
   ports: [80, 443],
   package: 'ubuntu-24.04',
-  caddy: ['**/Caddyfile', '**/*.caddy', '**/*.caddyfile', '**/opt/gbo/conf/config', '**/*proxy*/**/conf/config'],
+  caddy: ['**/Caddyfile', '**/*.Caddyfile', '**/opt/gbo/conf/config', '**/*proxy*/**/conf/config'],
+  caddyImports: caddyPresets['guide-lxd'].imports,
 };
 
 export const presets = { 'guide-lxd': guide, 'infra-incus': guide };

@@ -37,8 +37,35 @@ const caddyfile = (log: string) => ({
   'acme-proxy/opt/gbo/conf/config': `bot.acme.example.com {\n\tlog {\n\t\t${log}\n\t}\n\treverse_proxy 10.0.0.5:5858\n}\n`,
 });
 
+const site = (...lines: string[]) =>
+  `bot.acme.example.com {\n${lines.map((line) => `\t${line}\n`).join('')}\treverse_proxy 10.0.0.5:5858\n}\n`;
+const snippet = (name: string, log: string) => `(${name}) {\n\tlog {\n\t\toutput file ${log}\n\t}\n}\n`;
+const CADDY = 'acme-proxy/opt/gbo/conf/config';
+const LOG = '/opt/gbo/logs/access.log';
+const written = (...writers: { filename: string; encoder?: string }[]) => ({
+  caddy: {
+    [CADDY]: { asked: true, accepted: true, version: 'v2.6.2', hosts: [], skipped: [], noLog: false, writers },
+  },
+});
+
 export const floodSamples: Samples = {
   good: [
+    {
+      name: 'the log that Caddy writes, by a snippet',
+      files: files({ [CADDY]: `${snippet('logged', LOG)}${site('import logged')}` }),
+      tools: written({ filename: LOG, encoder: 'json' }),
+    },
+    {
+      name: 'the log that Caddy writes, by an imported file',
+      files: files({
+        [CADDY]: `import snippets/log.caddy\n${site('import logged')}`,
+        'acme-proxy/opt/gbo/conf/snippets/log.caddy': snippet('logged', LOG),
+      }),
+    },
+    {
+      name: 'the log of a site, by the global log',
+      files: files({ [CADDY]: `{\n\tlog {\n\t\toutput file ${LOG}\n\t}\n}\n${site('log')}` }),
+    },
     { name: 'the jail of the guide', files: files() },
     { name: 'times in other spellings', files: files({}, { findtime: '1 minute', bantime: '60m' }) },
     { name: 'times in seconds', files: files({}, { findtime: '60', bantime: '3600' }) },
@@ -153,6 +180,31 @@ export const floodSamples: Samples = {
       name: 'another log than the one Caddy writes',
       files: files(caddyfile('output file /opt/gbo/logs/caddy/access.log')),
       finds: [{ at: `${local}:5:1`, says: /reads \/opt\/gbo\/logs\/access.log, and Caddy writes/ }],
+    },
+    {
+      name: 'the log of a snippet that nobody imports',
+      files: files({
+        [CADDY]: `${snippet('unused', LOG)}${site('log {', '\toutput file /var/log/caddy/access.log', '}')}`,
+      }),
+      finds: [{ at: `${local}:5:1`, says: /Caddy writes its log to \/var\/log\/caddy\/access.log/ }],
+    },
+    {
+      name: 'the global log, which the sites do not use',
+      files: files({
+        [CADDY]: `{\n\tlog {\n\t\toutput file ${LOG}\n\t}\n}\n${site('log {', '\toutput file /var/log/a.log', '}')}`,
+      }),
+      finds: [{ at: `${local}:5:1`, says: /Caddy writes its log to/ }],
+    },
+    {
+      name: 'Caddy writes its log to no file',
+      files: files({ [CADDY]: site('log {', '\toutput stdout', '}') }),
+      finds: [{ at: `${local}:5:1`, says: /No Caddyfile here writes an access log to a file/, status: 'unknown' }],
+    },
+    {
+      name: 'the real Caddy writes another format',
+      files: files({ [CADDY]: site('log {', `\toutput file ${LOG}`, '}') }),
+      tools: written({ filename: LOG, encoder: 'console' }),
+      finds: [{ at: `${local}:5:1`, says: /as console/ }],
     },
     {
       name: 'a log that is not JSON',

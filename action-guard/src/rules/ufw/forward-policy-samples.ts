@@ -85,4 +85,10 @@ export const bad: Sample<UfwOptions>[] = [
     files: defaults('readonly DEFAULT_FORWARD_POLICY="DROP"', 'DEFAULT_FORWARD_POLICY="ACCEPT"'),
     finds: at(4, 24, /was made readonly/),
   },
+  {
+    name: 'the defaults are deleted',
+    base: defaults('DEFAULT_FORWARD_POLICY="ACCEPT"'),
+    files: { 'README.md': '' },
+    finds: at(1, 1, /are deleted/),
+  },
 ];

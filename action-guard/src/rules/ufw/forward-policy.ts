@@ -25,8 +25,9 @@ come to ACCEPT.`,
   samples: { good, bad },
 };
 
-function check({ head, options }: Look<UfwOptions>): Finding[] {
-  const findings: Finding[] = [];
+function check(look: Look<UfwOptions>): Finding[] {
+  const { head, options } = look;
+  const findings: Finding[] = deleted(look);
   const confs = head.matching(options.conf);
   for (const file of head.matching(options.defaults)) {
     if (file.kind === 'link') {
@@ -40,6 +41,19 @@ function check({ head, options }: Look<UfwOptions>): Finding[] {
     findings.push(...judge(file, conf));
   }
   return findings;
+}
+
+/** Defaults of the base that are gone, without others that came for them. */
+function deleted({ head, base, options }: Look<UfwOptions>): Finding[] {
+  const [now, before] = [head.select(options.defaults), base?.select(options.defaults) ?? []];
+  const gone = before.filter((path) => !now.includes(path));
+  if (now.length >= before.length) return [];
+  return gone.map((path) => ({
+    status: 'fail',
+    at: { path, line: 1, column: 1 },
+    message: "ufw's defaults are deleted, so that its own hold: packets of containers are dropped.",
+    todo: 'Bring the file back.',
+  }));
 }
 
 function judge(file: SourceFile, conf: SourceFile | undefined): Finding[] {

@@ -1,7 +1,7 @@
 import { parseIpv4 } from '../../formats/addresses.js';
 import type { Finding, Look, Rule } from '../../rule.js';
 import { bad, good } from './botserver-url-samples.js';
-import { find, positionIn } from './find.js';
+import { find, judged, positionIn } from './find.js';
 import type { UnitOptions } from './index.js';
 import { clip, variableOf } from './service.js';
 
@@ -18,6 +18,7 @@ in the command come last. Files that \`EnvironmentFile=\` names are read when th
   suppressible: true,
   files: (options) => options.files,
   reads: (options) => options.environment,
+  judged: judged('ui'),
   check: (look) => check(look),
   samples: { good, bad },
 };

@@ -1,5 +1,5 @@
 import type { Finding, Look, Rule } from '../../rule.js';
-import { find, positionIn } from './find.js';
+import { find, judged, positionIn } from './find.js';
 import type { UnitOptions } from './index.js';
 import { bad, good } from './install-samples.js';
 import { settingsOf } from './service.js';
@@ -12,6 +12,7 @@ export const install: Rule<UnitOptions> = {
 first customer does. Without \`Restart=\` one panic ends the service for good.`,
   suppressible: true,
   files: (options) => options.files,
+  judged: judged('ui', 'server'),
   check: (look) => check(look),
   samples: { good, bad },
 };

@@ -20,6 +20,11 @@ export const good: Sample<UnitOptions>[] = [
     },
   },
   { name: 'other services have other ports', files: { 'forgejo.service': unit('forgejo', 'Environment=PORT=3000') } },
+  {
+    name: 'the units move, and one is renamed',
+    base: { 'ui.service': unit('botui', 'Environment=BOTUI_PORT=5859') },
+    files: { 'acme-system/botui.service': unit('botui', 'Environment=BOTUI_PORT=5859') },
+  },
   { name: 'only a drop-in without a port is here', files: { 'ui.service.d/x.conf': '[Service]\nNice=5\n' } },
 ];
 
@@ -61,5 +66,17 @@ export const bad: Sample<UnitOptions>[] = [
     name: 'botserver says nothing',
     files: { 'system.service': unit('botserver') },
     finds: [{ at: 'system.service:1:1', says: /its own .env/, status: 'unknown' }],
+  },
+  {
+    name: 'the unit of botui is deleted',
+    base: { 'ui.service': unit('botui', 'Environment=BOTUI_PORT=5859'), 'x.service': unit('x') },
+    files: { 'x.service': unit('x') },
+    finds: [{ at: 'ui.service:1:1', says: /ui.service is deleted, and no other unit starts botui/ }],
+  },
+  {
+    name: 'the unit of botserver is deleted, and a drop-in is left',
+    base: { 'host/botserver.service': unit('botserver', 'Environment=PORT=5858') },
+    files: { 'host/system.service.d/a.conf': '[Service]\nEnvironment=PORT=5858\n' },
+    finds: [{ at: 'host/botserver.service:1:1', says: /is deleted/ }],
   },
 ];

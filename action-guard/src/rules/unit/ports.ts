@@ -1,5 +1,5 @@
 import type { Finding, Look, Rule } from '../../rule.js';
-import { find, positionIn } from './find.js';
+import { deleted, find, judged, positionIn } from './find.js';
 import type { UnitOptions } from './index.js';
 import { bad, good } from './ports-samples.js';
 import { clip, variableOf } from './service.js';
@@ -9,11 +9,12 @@ export const portsRule: Rule<UnitOptions> = {
   severity: 'error',
   title: 'botserver listens on 5858 and botui on 5859.',
   reason: `The proxy, BOTSERVER_URL and the health checks name these ports. botui listens on 3000 when nobody says otherwise (its
-README says 9000), so that its unit has to say it; botserver takes \`PORT\`, most often from its .env.`,
+README says 9000), so that its unit has to say it; botserver takes \`PORT\`, most often from its .env. A unit that is deleted listens nowhere.`,
   suppressible: true,
   files: (options) => options.files,
   reads: (options) => options.environment,
-  check: (look) => check(look),
+  judged: judged('ui', 'server'),
+  check: (look) => [...check(look), ...deleted(look, 'ui'), ...deleted(look, 'server')],
   samples: { good, bad },
 };
 
