@@ -15,7 +15,8 @@ const floors = [
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores of the CI: the servers and containers of the upper floors are waited for a third of the time.
+    maxWorkers: 3,
     projects: floors.map(({ name, seconds }) => ({
       extends: true as const,
       test: {
