@@ -54,8 +54,8 @@ function runnerGuard(place: Place, facts: Facts, victims: Item[]): Guard {
       const lock = await hold(cargo, 0);
       const since = performance.now();
       const those = servers.filter(({ pid }) => folders.some((folder) => wasGiven({ pid }, folder)));
-      for (const server of lock && !clientOf() ? those : []) {
-        if (!(await stopServer(server))) continue;
+      for (const server of lock ? those : []) {
+        if (clientOf(server) || !(await stopServer(server))) continue;
         stopped.add(server.pid);
         await startServer(server, folders);
       }
@@ -164,7 +164,7 @@ function sccacheGuard(place: Place, facts: Facts): Guard {
     const server = serverOf(place.root, all);
     if (!server && strangerAmong(all)) return { busy: 'an sccache of somebody else may use it' };
     if (!server || (await bearsRemoval(server))) return { stays: () => undefined };
-    const client = clientOf(all);
+    const client = clientOf(server, all);
     if (client) return { busy: `a compiler (process ${client.pid}) uses sccache` };
     const other = runningCargos(all).find(
       ({ pid, cargoHome }) => (!cargoHome || realOr(cargoHome) !== facts.cargoHome) && wasGiven({ pid }, 'sccache'),

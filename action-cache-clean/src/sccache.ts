@@ -59,13 +59,26 @@ function configured(file: string): string | undefined {
 
 /**
  * Who keeps the server from being stopped: it ends what it is doing for 10 s at most, and a compiler whose server is gone
- * fails. undefined: nobody.
+ * fails. A client of another server is nobody's hindrance. undefined: nobody.
  */
-export function clientOf(all: Process[] = processes()): Process | undefined {
-  return all.find(
-    ({ pid, exe }) =>
-      exe !== undefined && basename(exe).startsWith('sccache') && environment(pid).SCCACHE_START_SERVER !== '1',
-  );
+export function clientOf(server: SccacheServer, all: Process[] = processes()): Process | undefined {
+  return all.find(({ pid, exe }) => {
+    if (exe === undefined || !basename(exe).startsWith('sccache')) return false;
+    const env = environment(pid);
+    // One whose variables cannot be read may be anybody's.
+    return (
+      env.SCCACHE_START_SERVER !== '1' && (Object.keys(env).length === 0 || addressOf(env) === addressOf(server.env))
+    );
+  });
+}
+
+/** Where a server listens and its clients call, by the variables of sccache's docs/Configuration.md. */
+function addressOf(env: Record<string, string>): string {
+  return env.SCCACHE_SERVER_UDS || String(portOf(env));
+}
+
+function portOf(env: Record<string, string>): number {
+  return Number(env.SCCACHE_SERVER_PORT || 4226);
 }
 
 /** Whether there is one of another user, whose cache cannot be told. */
@@ -148,7 +161,7 @@ export async function startServer(server: SccacheServer, gone: string[] = []): P
 function listens({ env }: SccacheServer): Promise<boolean> {
   if (env.SCCACHE_SERVER_UDS) return Promise.resolve(true); // no version that knows this starts one when asked
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port: Number(env.SCCACHE_SERVER_PORT ?? 4226) });
+    const socket = connect({ host: '127.0.0.1', port: portOf(env) });
     const end = (answer: boolean) => {
       socket.destroy();
       resolve(answer);

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { appendFile, mkdir, open, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, open, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -418,6 +418,10 @@ describe.each(versions)('$version', (sccache) => {
     };
     await run(sccache.path, ['--start-server'], alive, its);
     const untouched = serverOf(its.SCCACHE_SERVER_PORT ?? '');
+    // What waits for another server keeps nobody from this one. A sleep by that name waits as long as it is needed to.
+    const client = join(world.root, 'sccache-client');
+    await copyFile('/bin/sleep', client);
+    const waiting = spawn(client, ['600'], { cwd: '/', env: its });
     try {
       const inputs = { 'sccache-dir': 'none', 'runner-dir': runner };
       const { code, report } = await world.clean(inputs, { later: '+2d' });
@@ -432,6 +436,7 @@ describe.each(versions)('$version', (sccache) => {
       expect(serverOf(its.SCCACHE_SERVER_PORT ?? '')).toBe(untouched);
       expect(untouched).toBeDefined();
     } finally {
+      waiting.kill();
       living.kill();
       await run(sccache.path, ['--stop-server'], '/', its);
       await run(sccache.path, ['--stop-server'], '/', through);
