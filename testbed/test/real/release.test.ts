@@ -219,7 +219,8 @@ describe('a release', () => {
 describe('verify-release', () => {
   const verify = (from: string) => script('verify-release.mjs', action, '1.0.1', '--remote', from);
 
-  it('says yes to what was released, and finds a single changed byte', () => {
+  // Each question installs and builds anew, which takes its time beside two other files of tests.
+  it('says yes to what was released, and finds a single changed byte', { timeout: 400_000 }, () => {
     const to = remote();
     expect(release('1.0.1', to)).toMatchObject({ code: 0 });
     const yes = verify(to);
