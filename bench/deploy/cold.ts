@@ -14,9 +14,9 @@ const names = {
   hand: 'the hand-written script',
 };
 
-/** Measured in November 2026 on 2 cores, each after 300 ms of quiet: /proc/stat around it, and what node says it used. */
+/** Measured in November 2026 on 2 cores. */
 const boundByCpu =
-  'Chance decides: eleven rounds, each begun on a quiet machine, gave 0.80 to 2.00 times and 1.33 in the median; eleven beside a process that kept one of the 2 cores busy gave 1.11 to 1.68 and 1.31. Both are bound by CPU, and cost about as much of it: 256 MiB take 1.1 to 1.3 s by ours and 1.2 to 1.4 s by scp, sshd on the same cores included. Ours is one thread of node that encrypts, busy for 77 to 84 % of the time.';
+  'The machine decides. Both ways are bound by CPU and cost about as much of it, and ours is one thread of node that encrypts: the same code gave 1.49 times scp (1.16 to 1.53) on 2 cores of an AMD EPYC, and 0.9 on 2 cores of an Intel Xeon, where all of node is slower beside C: an unchanged deploy takes 2.8 connects in the place of 1.75.';
 
 /** A file the target has never seen: every way to bring it there, and the whole deploys around it. */
 export async function cold(settings: Settings, target: Target): Promise<Part> {
@@ -61,13 +61,15 @@ export async function cold(settings: Settings, target: Target): Promise<Part> {
     },
     peer(names.hand, (from) => handWritten(way, from)),
   ]);
-  const compare = (slow: string, fast: string, atLeast?: number, reason?: string) =>
-    goal(`${slow} / ${fast}`, ratios(samples, slow, fast), atLeast === undefined ? undefined : { atLeast }, { reason });
+  const compare = (slow: string, fast: string, atLeast?: number) =>
+    goal(`${slow} / ${fast}`, ratios(samples, slow, fast), atLeast === undefined ? undefined : { atLeast }, {
+      reason: boundByCpu,
+    });
   return {
     title: `Cold: ${size} MiB of incompressible bytes that the target does not have`,
     figures: figures(samples),
     goals: [
-      compare(names.scp, names.alone, 1.3, boundByCpu),
+      compare(names.scp, names.alone, 1.3),
       compare(names.scpVerified, names.verified, 1.3),
       compare(names.hand, names.whole, 3),
       compare(names.scp, names.verified),
