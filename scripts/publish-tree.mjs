@@ -75,6 +75,17 @@ export function isInMain(hash) {
   return run('git', ['for-each-ref', `--contains=${hash}`, 'refs/remotes/origin/main']) !== '';
 }
 
+/** Branches and tags of a remote, by full name; what an annotated tag leads to by its name and `^{}`. @throws Error */
+export function refsOf(url) {
+  const listed = run('git', ['ls-remote', '--heads', '--tags', '--', url]);
+  return new Map(
+    listed
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => line.split('\t').reverse()),
+  );
+}
+
 /** @returns stdout. @throws Error with what the program said */
 export function run(command, args, cwd = root, options = {}) {
   const { status, stdout, stderr, error } = spawnSync(command, args, {

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { actions, root } from './actions.mjs';
-import { assemble, commitOf, filesIn, isInMain, run } from './publish-tree.mjs';
+import { assemble, commitOf, filesIn, isInMain, refsOf, run } from './publish-tree.mjs';
 import { refuseCredentials, releaseCommand } from './release-command.mjs';
 
 const command = releaseCommand({
@@ -76,12 +76,7 @@ function release() {
 
 /** Tip and tags of a remote, and its objects. */
 function lookAt(git, url) {
-  const refs = new Map(
-    run('git', ['ls-remote', '--heads', '--tags', '--', url])
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => line.split('\t').reverse()),
-  );
+  const refs = refsOf(url);
   const main = refs.get('refs/heads/main');
   if (refs.size > 0) run('git', ['-C', git, 'fetch', '--quiet', '--no-tags', '--', url, '+refs/*:refs/seen/*']);
   return { url, refs, main, published: refs.get(`refs/tags/v${version}`) };

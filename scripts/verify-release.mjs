@@ -4,7 +4,7 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './actions.mjs';
-import { assemble, commitOf, filesIn, isInMain, run, sha256 } from './publish-tree.mjs';
+import { assemble, commitOf, filesIn, isInMain, refsOf, run, sha256 } from './publish-tree.mjs';
 import { refuseCredentials, releaseCommand } from './release-command.mjs';
 
 const command = releaseCommand({ remote: { type: 'string' } });
@@ -49,8 +49,7 @@ function verify() {
 function movingTags(commit) {
   const [major, minor] = version.split('.');
   const tags = [`v${major}`, `v${major}.${minor}`];
-  const listed = run('git', ['ls-remote', '--tags', '--', values.remote, ...tags.flatMap((tag) => [tag, `${tag}^{}`])]);
-  const refs = new Map(listed.split('\n').map((line) => line.split('\t').reverse()));
+  const refs = refsOf(values.remote);
   return tags
     .map((tag) => {
       const at = refs.get(`refs/tags/${tag}^{}`) ?? refs.get(`refs/tags/${tag}`);

@@ -143,15 +143,10 @@ export async function startServer(server: SccacheServer, gone: string[] = []): P
   const env = variables
     .filter(([name]) => gone.length === 0 || !/^(GITHUB|FORGEJO|GITEA|RUNNER|ACTIONS|INPUT)_/.test(name))
     // Of a list such as PATH, the rest is needed.
-    .map(([name, value]) => [
-      name,
-      leadsThere(value)
-        ? value
-            .split(':')
-            .filter((part) => !leadsThere(part))
-            .join(':')
-        : value,
-    ])
+    .map(([name, value]) => {
+      const rest = value.split(':').filter((part) => !leadsThere(part));
+      return [name, rest.join(':')];
+    })
     .filter(([, value]) => value !== '');
   const options = { env: Object.fromEntries(env), cwd: '/', timeout: 20_000 };
   await run(server.program, ['--start-server'], options).catch(() => {}); // then a build starts it

@@ -124,6 +124,7 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
   });
   const stale = parts.flatMap(({ artifact }) => staleUnits(artifact, host));
   const activation = activationOf(parts, stale, host);
+  const wayBack = inverse(activation, host);
   const base = {
     host: host.host,
     release,
@@ -132,7 +133,7 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
     stateDir: inputs.stateDir,
     wanted: sums(artifacts),
     undo: '',
-    back: backOf(inputs, parts, inverse(activation, host), host),
+    back: backOf(inputs, parts, wayBack, host),
   };
   const against = [...(rollback?.refusals ?? []), ...refusals(inputs, artifacts, host)];
   const refused = (against: string[]): HostPlan => ({
@@ -154,7 +155,7 @@ function planHost(inputs: Inputs, facts: Facts, host: HostFacts): HostPlan {
   }
   const unreloaded = activation.daemonReload ? reloadRefusals(inputs, host) : [];
   if (unreloaded.length > 0) return refused(unreloaded);
-  const undo = undoOf(inputs, parts, activation, { attempt, release, previous, host });
+  const undo = undoOf(inputs, parts, wayBack, { attempt, release, previous });
   const steps = stepsOf(inputs, facts, host, parts, activation, {
     ...base,
     undo,
@@ -241,9 +242,9 @@ interface Names {
   attempt: string;
   release: string;
   previous?: string;
-  host: HostFacts;
 }
 
+/** `activation`: the way back. */
 function undoOf(inputs: Inputs, parts: Part[], activation: Activation, names: Names): string {
   const moves = parts
     .filter(({ changed }) => changed)
@@ -261,7 +262,7 @@ function undoOf(inputs: Inputs, parts: Part[], activation: Activation, names: Na
     stateDir: inputs.stateDir,
     release: names.attempt,
     moves,
-    activation: inverse(activation, names.host),
+    activation,
     done: entry('rolled-back'),
     failed: entry('rollback-failed'),
   });

@@ -135,35 +135,36 @@ async function withEarlier(
   }
   const known = new Set([...chosen.orphans.map(({ path }) => path), ...(tree.unreadable ? ['.gitmodules'] : [])]);
   const earlier = older
-    .flatMap(({ commit, unreadable, ...each }): Earlier[] =>
-      unreadable
-        ? [{ commit, path: '.gitmodules', why: unreadable }]
-        : orphansOf(withEntries({ commit, ...each }).filter(wanted)).map(({ path }) => ({ commit, path })),
-    )
+    .flatMap((each): Earlier[] => {
+      const { commit, unreadable } = each;
+      if (unreadable) return [{ commit, path: '.gitmodules', why: unreadable }];
+      return orphansOf(withEntries(each).filter(wanted)).map(({ path }) => ({ commit, path }));
+    })
     .filter(({ path }) => !known.has(path) && known.add(path));
   return { ...chosen, pins: [...pins.values()], earlier, seen: [...chosen.seen, ...older.flatMap(pathsOf)] };
 }
 
 /** Newest first; undefined when not all of them are in this checkout. */
-async function commitsBetween(git: LocalGit, before: string, commit: string): Promise<string[] | undefined> {
-  try {
+function commitsBetween(git: LocalGit, before: string, commit: string): Promise<string[] | undefined> {
+  return ifHere(async () => {
     const commits = (await git('rev-list', commit, `^${before}`)).split('\n').filter(Boolean);
     if ((await git('rev-parse', '--is-shallow-repository')).trim() === 'false') return commits;
     // `before` may be there, and a side that was merged since be cut off all the same (gitrepository-layout(5)).
     const file = await git('rev-parse', '--path-format=absolute', '--git-path', 'shallow');
     const cut = new Set(readFileSync(file.trim(), 'utf8').split('\n'));
     return commits.some((sha) => cut.has(sha)) ? undefined : commits;
-  } catch (error) {
-    if (error instanceof GitFailed) return undefined;
-    throw error;
-  }
+  });
 }
 
 /** undefined when that commit, or its tree, is not in this checkout. */
 export async function readableTree(git: LocalGit, commit: string | undefined): Promise<Tree | undefined> {
-  if (!commit) return undefined;
+  return commit ? ifHere(() => readTree(git, commit)) : undefined;
+}
+
+/** undefined when git lacks what it is asked for. */
+async function ifHere<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await readTree(git, commit);
+    return await ask();
   } catch (error) {
     if (error instanceof GitFailed) return undefined;
     throw error;
