@@ -124,7 +124,7 @@ class Worker {
         await verdict.after?.();
       }
     } finally {
-      await held.release();
+      held.release();
     }
     const lockedMs = locks.length > 0 ? performance.now() - since : ('lockedMs' in verdict && verdict.lockedMs) || 0;
     this.#outcome.longestLockMs = Math.max(this.#outcome.longestLockMs, lockedMs);

@@ -52,7 +52,7 @@ export async function readCargoDatabase(
   } catch (error) {
     return `cargo's database could not be read: ${messageOf(error)}`;
   } finally {
-    await lock.release();
+    lock.release();
   }
   try {
     return decode(file);

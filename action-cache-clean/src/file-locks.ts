@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ExpectedError } from '@gbo/shared/errors';
+import { ExpectedError, messageOf } from '@gbo/shared/errors';
 import { statOf } from './disk-usage.js';
 
 export interface LockFile {
@@ -12,25 +12,30 @@ export interface LockFile {
 }
 
 export interface HeldLocks {
-  /** Resolves when the kernel has let go of them. */
-  release(): Promise<void>;
+  /** Lets go of them, at once. */
+  release(): void;
 }
 
 /** flock(1)'s exit code for a lock that somebody else holds. */
 const BUSY = 75;
+/** A shell's exit code for a program that is not there. */
+const NOT_FOUND = 127;
 /** Between two tries. A try takes some ms of another process, and a build is waiting for nothing meanwhile. */
 const PAUSE_MS = 50;
+/** The number that the first lock file has in the shell; the others follow. */
+const FIRST_FD = 3;
 
 /**
  * Holds exclusive flock(2) locks, as cargo takes them, in the order given. All or none: while one is busy, none is held. Node
- * has no flock, so flock(1) holds them in a child that ends when we do, however that is: its stdin closes.
+ * has no flock, but a lock belongs to the open file, not to the process: flock(1) takes it on a file that we have opened, and
+ * it is ours until we close that file, or end, however that is. No process has to start or end while cargo waits.
  *
  * @returns undefined when they were busy until `waitMs` had passed
  * @throws ExpectedError without flock(1), or when a lock file cannot be opened or is none
  */
 export async function hold(files: LockFile[], waitMs: number, signal?: AbortSignal): Promise<HeldLocks | undefined> {
   const paths = files.filter(({ path, create }) => create || existsSync(path)).map(({ path }) => path);
-  if (paths.length === 0) return { release: async () => {} };
+  if (paths.length === 0) return { release: () => {} };
   for (const path of paths) {
     // Opening a pipe waits for ever, and a dangling link would make a file where it leads to.
     const stat = statOf(path);
@@ -46,37 +51,55 @@ export async function hold(files: LockFile[], waitMs: number, signal?: AbortSign
 }
 
 async function tryOnce(paths: string[]): Promise<HeldLocks | undefined> {
-  const chain = paths.flatMap((path) => ['flock', '-n', '-x', '-E', String(BUSY), path]);
-  const [program = '', ...args] = [...chain, 'sh', '-c', 'echo; exec cat'];
+  const opened: number[] = [];
+  const release = () => {
+    for (const fd of opened.splice(0)) closeSync(fd);
+  };
+  let code: number | undefined;
+  try {
+    for (const path of paths) opened.push(open(path));
+    code = await lockAll(opened);
+  } finally {
+    if (code !== 0) release();
+  }
+  return code === 0 ? { release } : undefined;
+}
+
+function open(path: string): number {
+  const flags = constants.O_CREAT | constants.O_NOFOLLOW;
+  try {
+    try {
+      return openSync(path, constants.O_RDWR | flags);
+    } catch {
+      return openSync(path, constants.O_RDONLY | flags); // one that we may only read can be locked all the same
+    }
+  } catch (error) {
+    throw new ExpectedError(`A lock could not be taken: ${messageOf(error)}.`, '', '', { cause: error });
+  }
+}
+
+/** @returns 0 when all are locked, or BUSY */
+async function lockAll(opened: number[]): Promise<number> {
   // Not our whole environment: the inputs are in it, and others can read in /proc what a flock of theirs has.
   const { env } = process;
-  const child = spawn(program, args, { env: { PATH: env.PATH, LC_ALL: 'C' }, stdio: ['pipe', 'pipe', 'pipe'] });
-  child.stdin.on('error', () => {});
+  const numbers = opened.map((_, index) => String(FIRST_FD + index));
+  const loop = `for fd; do flock -n -x -E ${BUSY} "$fd" || exit; done`;
+  const child = spawn('sh', ['-c', loop, 'sh', ...numbers], {
+    env: { PATH: env.PATH, LC_ALL: 'C' },
+    stdio: ['ignore', 'ignore', 'pipe', ...opened],
+  });
   let trouble = '';
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr?.on('data', (chunk: Buffer) => {
     trouble += chunk.toString();
   });
-  const ended = once(child, 'close').then(
-    ([code]) => code as number | null,
-    (error: NodeJS.ErrnoException) => error,
-  );
-  const held = await Promise.race([once(child.stdout, 'data').then(() => true), ended]);
-  if (held === true) {
-    return {
-      release: async () => {
-        child.stdin.end();
-        await ended;
-      },
-    };
-  }
-  if (held === BUSY) return undefined;
-  if (held instanceof Error) {
+  const [code] = await once(child, 'close');
+  if (code === 0 || code === BUSY) return code;
+  if (code === NOT_FOUND) {
     throw new ExpectedError(
       'The program flock is not there.',
       'Nothing was removed.',
       'Install util-linux on the runner.',
-      { cause: held },
     );
   }
-  throw new ExpectedError(`A lock could not be taken: ${trouble.trim() || `flock ended with ${held}`}.`, '', '');
+  throw new ExpectedError(`A lock could not be taken: ${trouble.trim() || `flock ended with ${code}`}.`, '', '');
 }

@@ -59,7 +59,7 @@ function runnerGuard(place: Place, facts: Facts, victims: Item[]): Guard {
         stopped.add(server.pid);
         await startServer(server, folders);
       }
-      await lock?.release();
+      lock?.release();
       if (lock && cargo.length > 0) lockedMs = performance.now() - since;
     }
     const left = all.filter(({ pid }) => !stopped.has(pid));

@@ -42,7 +42,7 @@ export async function run(inputs: Inputs, { env, log, signal }: RunContext): Pro
     const snapshots = signal.aborted ? undefined : await thinOut();
     return report(facts, plan, outcome, snapshots, Date.now() - began);
   } finally {
-    await alone?.release();
+    alone?.release();
   }
 }
 

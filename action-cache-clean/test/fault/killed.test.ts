@@ -39,9 +39,9 @@ beforeAll(async () => {
   if (!sccache) throw new Error('sccache is not there');
   through = { ...(await sccacheEnv(sccache, folders.sccache)), CARGO_BUILD_JOBS: '1' };
   const own = { ...through, CARGO_TARGET_DIR: join(world.root, 'other') };
-  expect((await world.cargo(['build', '--quiet'], project, own)).code).toBe(0);
+  expect(await world.cargo(['build', '--quiet'], project, own)).toMatchObject({ code: 0 });
   await run(sccache.path, ['--stop-server'], '/', { ...world.env, ...through });
-  expect((await world.cargo(['build', '--quiet'], project)).code).toBe(0);
+  expect(await world.cargo(['build', '--quiet'], project)).toMatchObject({ code: 0 });
   for (const id of ['dead0000', 'dead1111']) {
     await mkdir(join(folders['runner-dir'], id, 'hostexecutor/src'), { recursive: true });
     for (const name of ['a', 'b', 'c'])
