@@ -78,9 +78,10 @@ async function surveyHost(inputs: Inputs, target: Target): Promise<HostFacts> {
     tools: toolsNeeded(inputs, units),
     caddyfiles,
   });
-  const [{ stdout, stderr, code }, forwarding] = await Promise.all([
+  const [{ stdout, stderr, code }, forwarding, roundTripMs] = await Promise.all([
     connection.script(script, { timeoutMs: SURVEY_MS, maxBytes: 32 * 1024 * 1024 }),
     tryForwarding(target, inputs),
+    connection.roundTrip(),
   ]);
   const answers = new Answers(stdout);
   if (answers.one('end') !== 'yes') {
@@ -125,7 +126,7 @@ async function surveyHost(inputs: Inputs, target: Target): Promise<HostFacts> {
     ),
     forwarding,
     hasCurl: curl,
-    roundTripMs: connection.roundTripMs,
+    roundTripMs,
     hostKeys: [...connection.hostKeys],
   };
 }

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { SFTPWrapper } from 'ssh2';
+import type { Client, SFTPWrapper } from 'ssh2';
 import { dialThrough } from './dial.js';
 import type { Endpoint } from './endpoint.js';
-import { ask, type Hop, reach, throwIfCancelled } from './hop.js';
+import { ask, type Hop, hurry, reach } from './hop.js';
 import type { HostKeySeen } from './host-key.js';
 import { Link } from './link.js';
 import { type CommandResult, type LiveCommand, liveCommand } from './live-command.js';
@@ -32,8 +32,12 @@ export interface Connection {
   readonly endpoint: Endpoint;
   /** One for each server on the way, the target's last. */
   readonly hostKeys: readonly HostKeySeen[];
-  /** Time of one question and answer between the two SSH ends, in ms, taken once after connecting. */
-  readonly roundTripMs: number;
+  /**
+   * Time of one question and answer between the two SSH ends, in ms: the best of some, taken when it is first asked for.
+   *
+   * @throws ConnectionLost, ExpectedError
+   */
+  roundTrip(): Promise<number>;
   /**
    * Runs a POSIX sh script on the target. Script and arguments travel over stdin and are in no process list; the
    * script's own stdin is empty. Resolves with any exit code: success is `code === 0` and nothing else.
@@ -55,6 +59,9 @@ export interface Connection {
 /** Time for the server to open a channel or answer a question. */
 const ANSWER_MS = 30_000;
 
+const PING_EVERY_MS = 5;
+const MOST_PINGS = 10;
+
 /**
  * Logs in to `endpoint`, over the jump hosts if there are any; each server is verified against its own name.
  *
@@ -64,14 +71,21 @@ const ANSWER_MS = 30_000;
 export async function connect(endpoint: Endpoint, options: ConnectOptions = {}): Promise<Connection> {
   const { jumps = [], connectTimeoutMs = 20_000, attempts = 4, keepaliveMs = 10_000, log = () => {}, signal } = options;
   const hops: Hop[] = [];
+  const hurrying: (() => void)[] = [];
+  const calm = () => {
+    for (const stop of hurrying.splice(0)) stop();
+  };
   try {
     for (const server of [...jumps, endpoint].map(withoutBrackets)) {
-      hops.push(await reach(server, hops.at(-1), { connectTimeoutMs, attempts, keepaliveMs, log, signal }));
+      const hop = await reach(server, hops.at(-1), { connectTimeoutMs, attempts, keepaliveMs, log, signal });
+      hops.push(hop);
+      hurrying.push(hurry(hop));
     }
     const target = hops.at(-1) as Hop;
     const link = new Link(target.endpoint, target.end);
-    return connection(hops, link, await roundTrip(target, link, signal));
+    return connection(hops, link, calm);
   } catch (error) {
+    calm();
     hangUp(hops);
     throw error;
   }
@@ -81,12 +95,15 @@ function withoutBrackets(endpoint: Endpoint): Endpoint {
   return { ...endpoint, host: endpoint.host.replace(/^\[(.*)\]$/, '$1') };
 }
 
-function connection(hops: Hop[], link: Link, roundTripMs: number): Connection {
+/** @param begun To be called when the first session has begun, and at the end. */
+function connection(hops: Hop[], link: Link, begun: () => void): Connection {
+  let measured: Promise<number> | undefined;
   const { client, endpoint } = hops.at(-1) as Hop;
   const exec: Exec = (command, listen) =>
     session(() =>
       link.answer('Starting a command', ANSWER_MS, (done, late) => {
         client.exec(command, (error, channel) => {
+          begun();
           if (error) done(error);
           else if (late()) channel.destroy();
           // At once: the exit code of a short command comes in the same packet, and nobody may be listening later.
@@ -97,7 +114,10 @@ function connection(hops: Hop[], link: Link, roundTripMs: number): Connection {
   return {
     endpoint,
     hostKeys: hops.map((hop) => hop.hostKey),
-    roundTripMs,
+    roundTrip: () => {
+      measured ??= roundTrip(client, link);
+      return measured;
+    },
     script: (sh, scriptOptions) => runScript(link, exec, sh, scriptOptions),
     start: (command) => exec(command, (channel) => liveCommand(link, channel)),
     sftp: () =>
@@ -121,6 +141,7 @@ function connection(hops: Hop[], link: Link, roundTripMs: number): Connection {
     },
     closed: link.closed,
     close: () => {
+      begun();
       link.closing();
       hangUp(hops);
     },
@@ -143,24 +164,35 @@ async function session<T>(open: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The better of two questions and answers, in ms. */
-async function roundTrip({ client, socket, endpoint }: Hop, link: Link, signal?: AbortSignal): Promise<number> {
-  const cancelled = () => socket.destroy();
-  signal?.addEventListener('abort', cancelled);
-  try {
+/**
+ * The best of several questions, in ms. Each is sent a little after the one before, not after its answer: until the first
+ * command has begun, sshd leaves Nagle's algorithm on, and an answer may wait up to 40 ms for our next packet.
+ */
+function roundTrip(client: Client, link: Link): Promise<number> {
+  return link.answer('An SSH ping', ANSWER_MS, (done, late) => {
     let best = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 2; i++) {
-      const start = performance.now();
-      await link.answer<void>('An SSH ping', ANSWER_MS, (done) => ask(client, () => done(undefined, undefined)));
-      best = Math.min(best, performance.now() - start);
-    }
-    return best;
-  } catch (error) {
-    throwIfCancelled(endpoint, signal);
-    throw error;
-  } finally {
-    signal?.removeEventListener('abort', cancelled);
-  }
+    let sent = 0;
+    const send = () => {
+      sent += 1;
+      const [number, began] = [sent, performance.now()];
+      ask(client, () => {
+        best = Math.min(best, performance.now() - began);
+        if (number !== sent) return;
+        clearInterval(timer);
+        done(undefined, best);
+      });
+    };
+    const timer = setInterval(() => {
+      if (late() || sent === MOST_PINGS) clearInterval(timer);
+      else
+        try {
+          send();
+        } catch (error) {
+          done(error as Error);
+        }
+    }, PING_EVERY_MS);
+    send();
+  });
 }
 
 /** Says goodbye from the target back to the first server; cuts what has not ended after a second. */

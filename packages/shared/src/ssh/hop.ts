@@ -35,6 +35,9 @@ export interface HopOptions {
   signal?: AbortSignal;
 }
 
+const HURRY_EVERY_MS = 2;
+const HURRY_MS = 2000;
+
 /**
  * Connects and logs in to `endpoint`, directly or through the hop before it. Tries again, up to `attempts` times, only
  * while no SSH conversation came about; a refused host key or login is final, or sshd would ban the runner.
@@ -63,7 +66,7 @@ function worthAnotherTry(error: unknown): boolean {
 }
 
 /** @throws the signal's reason if that is a sentence, else one */
-export function throwIfCancelled(endpoint: Endpoint, signal: AbortSignal | undefined): void {
+function throwIfCancelled(endpoint: Endpoint, signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return;
   if (signal.reason instanceof ExpectedError) throw signal.reason;
   throw new ExpectedError(`Connecting to ${addressOf(endpoint)} was cancelled.`, '', '', { cause: signal.reason });
@@ -168,6 +171,35 @@ function askForLife(client: Client, socket: Duplex, end: { error: Error | undefi
  */
 export function ask(client: Client, answered: () => void): void {
   client.unforwardIn('127.0.0.1', 1, answered);
+}
+
+/**
+ * Answers what the server sends with a question, until told to stop or for HURRY_MS. sshd leaves Nagle's algorithm on until
+ * its first command begins, and holds a packet back while the one before is not acknowledged; our kernel acknowledges with
+ * our next packet, or after 40 ms. Node cannot tell it to hurry (TCP_QUICKACK).
+ */
+export function hurry({ client, socket, end }: Hop): () => void {
+  let heard = true;
+  const hear = () => {
+    heard = true;
+  };
+  const stop = () => {
+    clearInterval(timer);
+    clearTimeout(over);
+    socket.off('data', hear);
+  };
+  const timer = setInterval(() => {
+    if (!heard || end.reached) return;
+    heard = false;
+    try {
+      ask(client, () => {});
+    } catch {
+      stop(); // it has ended by itself
+    }
+  }, HURRY_EVERY_MS).unref();
+  const over = setTimeout(stop, HURRY_MS).unref();
+  socket.on('data', hear);
+  return stop;
 }
 
 /** Listens for ever: an error without a listener would end the process. */
