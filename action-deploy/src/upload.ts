@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { ExpectedError, messageOf } from '@gbo/shared/errors';
 import type { Connection } from '@gbo/shared/ssh/connection';
 import { changed } from './local-file.js';
+import { withoutOptimizer } from './optimizer.js';
 import { WINDOW } from './part-file.js';
 import { overSftp } from './upload-sftp.js';
 import { asStream } from './upload-stream.js';
@@ -47,7 +48,7 @@ export async function upload(
   options: UploadOptions,
 ): Promise<{ sent: number; resumedFrom: number; ms: number }> {
   const start = performance.now();
-  const { from, size, channels = connection.roundTripMs > 15 ? 4 : 1 } = options;
+  const { from, size, channels = (await connection.roundTrip()) > 15 ? 4 : 1 } = options;
   const file = await open(from, 'r').catch((error: unknown) => {
     throw new ExpectedError(`${from} cannot be read: ${messageOf(error)}.`, '', 'Check that the build made it.');
   });
@@ -56,8 +57,8 @@ export async function upload(
     if (before.size !== size) throw changed(from);
     const watch = new UploadWatch(connection, options);
     const work = { connection, options, file, watch };
-    const resumedFrom = await watch.during(() =>
-      channels <= 1 ? asStream(work) : overSftp(work, Math.min(8, Math.floor(channels))),
+    const resumedFrom = await withoutOptimizer(() =>
+      watch.during(() => (channels <= 1 ? asStream(work) : overSftp(work, Math.min(8, Math.floor(channels))))),
     );
     const after = await file.stat();
     if (after.size !== size || after.mtimeMs !== before.mtimeMs) throw changed(from);

@@ -1,11 +1,9 @@
 // A process that connects and uploads with the action's own code, and prints how long each took: {connect, upload} in ms.
 // One argument: JSON of {endpoint, from, to, channels}; the private key comes in KEY.
 import { statSync } from 'node:fs';
-import { markWithoutHelpers } from '../../action-deploy/src/gc.js';
 import { upload } from '../../action-deploy/src/upload.js';
 import { connect } from '../../packages/shared/src/ssh/connection.js';
 
-markWithoutHelpers();
 const { endpoint, from, to, channels } = JSON.parse(process.argv[2] ?? '');
 void measure();
 
