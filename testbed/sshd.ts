@@ -130,6 +130,8 @@ function configuration(dir: string, port: number, hostKeys: KeyType[], extra: st
     'PermitRootLogin prohibit-password',
     'PasswordAuthentication no',
     'KbdInteractiveAuthentication no',
+    // The login shell of whoever runs the tests may do and say anything. sshd takes the first such line only.
+    ...(extra.some((line) => line.startsWith('SetEnv')) ? [] : [`SetEnv HOME=${dir}`]),
     'UsePAM no',
     'PrintMotd no',
     'LogLevel VERBOSE',

@@ -75,7 +75,7 @@ export interface StandInState {
 }
 
 export interface ZfsStandIn {
-  /** Lines for sshd_config that put the programs first on the PATH of every session. */
+  /** Lines for sshd_config that put the programs first on the PATH of every session, whose home is the folder. */
   readonly sshdConfig: string[];
   readonly folder: string;
   /** Replaces the state, and forgets the calls; waits for what still runs, as it would write the state of before. */
@@ -86,7 +86,7 @@ export interface ZfsStandIn {
   stop(): Promise<void>;
 }
 
-const script = fileURLToPath(new URL('./zfs-stand-in.mjs', import.meta.url));
+const script = fileURLToPath(new URL('./zfs-stand-in.cjs', import.meta.url));
 const programs = ['zfs', 'zpool', 'lxc', 'incus', 'sudo'];
 
 /** They only print what is in a file of the folder; a shell does that in a tenth of the time Node takes to start. */
@@ -112,7 +112,7 @@ export async function startZfsStandIn({ without = [] }: { without?: string[] } =
   const calls = join(folder, 'calls.jsonl');
   return {
     folder,
-    sshdConfig: [`SetEnv PATH=${bin}:/usr/bin:/bin`],
+    sshdConfig: [`SetEnv PATH=${bin}:/usr/bin:/bin HOME=${folder}`],
     set: async (state) => {
       for (const end = Date.now() + 10_000; await isRunning(folder); await pause(20))
         if (Date.now() > end) throw new Error('a program of the stand-in does not end');
