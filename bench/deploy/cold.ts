@@ -14,9 +14,8 @@ const names = {
   hand: 'the hand-written script',
 };
 
-/** Measured in November 2026 on 2 cores. */
-const boundByCpu =
-  'The machine decides. Both ways are bound by CPU and cost about as much of it, and ours is one thread of node that encrypts: the same code gave 1.49 times scp (1.16 to 1.53) on 2 cores of an AMD EPYC, and 0.9 on 2 cores of an Intel Xeon, where all of node is slower beside C: an unchanged deploy takes 2.8 connects in the place of 1.75.';
+const shared =
+  'Server, node and what else runs share the cores of one machine, and node does all of an upload in one thread: of a busy neighbour it suffers most.';
 
 /** A file the target has never seen: every way to bring it there, and the whole deploys around it. */
 export async function cold(settings: Settings, target: Target): Promise<Part> {
@@ -63,7 +62,7 @@ export async function cold(settings: Settings, target: Target): Promise<Part> {
   ]);
   const compare = (slow: string, fast: string, atLeast?: number) =>
     goal(`${slow} / ${fast}`, ratios(samples, slow, fast), atLeast === undefined ? undefined : { atLeast }, {
-      reason: boundByCpu,
+      reason: shared,
     });
   return {
     title: `Cold: ${size} MiB of incompressible bytes that the target does not have`,
