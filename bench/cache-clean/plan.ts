@@ -34,6 +34,10 @@ const names = {
   sweepTime: 'cargo-sweep --dry-run --time',
 };
 
+/** Measured in November 2026 on 2 cores. */
+const kernelWalk =
+  "du -s walks the 300,000 files in 0.6 s on an Intel Xeon, nearly all of it in the kernel; ours takes 0.4 s there, a third of it node's start and the loading of the bundle. On an AMD EPYC the ratio was 0.41; which of the two differs is not known. The code before the locks were rewritten gives the same (0.68 beside 0.64 in twelve pairs).";
+
 /** Says what nobody used for 30 days, in a home and a target of many files; how that grows with the files, in time and memory. */
 export async function plan(settings: Settings): Promise<Part> {
   const here = await installPeers(settings.say);
@@ -103,8 +107,8 @@ export async function plan(settings: Settings): Promise<Part> {
     const third = await interleave(settings, [planOf(`${names.plan}, ${large * FILES} files`, large)]);
 
     const samples = new Map([...first, ...second, ...third]);
-    const compared = (one: string, other: string, limit?: Limit) =>
-      goal(`${one} / ${other}`, ratios(samples, one, other), limit);
+    const compared = (one: string, other: string, limit?: Limit, reason?: string) =>
+      goal(`${one} / ${other}`, ratios(samples, one, other), limit, { reason });
     const faster = (slow: string, fast: string): Goal[] =>
       samples.has(slow) ? [compared(slow, fast, { atLeast: 1 })] : [];
     const growth = (more: number, less: number): Goal => {
@@ -117,7 +121,7 @@ export async function plan(settings: Settings): Promise<Part> {
       title: `Plan: what nobody used for ${DAYS} days in a cargo home of ${middle * FILES} files, and in a target of ${units * 20}`,
       figures: [...figures(samples), memory],
       goals: [
-        compared(names.plan, names.du, { atMost: 0.5 }),
+        compared(names.plan, names.du, { atMost: 0.5 }, kernelWalk),
         ...faster(names.gc, names.plan),
         ...faster(names.cache, names.plan),
         ...faster(names.sweepSize, names.target),
