@@ -55,14 +55,14 @@ async function tryOnce(paths: string[]): Promise<HeldLocks | undefined> {
   const release = () => {
     for (const fd of opened.splice(0)) closeSync(fd);
   };
-  let code: number | undefined;
+  let locked = false;
   try {
     for (const path of paths) opened.push(open(path));
-    code = await lockAll(opened);
+    locked = await lockAll(opened);
   } finally {
-    if (code !== 0) release();
+    if (!locked) release();
   }
-  return code === 0 ? { release } : undefined;
+  return locked ? { release } : undefined;
 }
 
 function open(path: string): number {
@@ -74,17 +74,17 @@ function open(path: string): number {
       return openSync(path, constants.O_RDONLY | flags); // one that we may only read can be locked all the same
     }
   } catch (error) {
-    throw new ExpectedError(`A lock could not be taken: ${messageOf(error)}.`, '', '', { cause: error });
+    throw notTaken(messageOf(error), error);
   }
 }
 
-/** @returns 0 when all are locked, or BUSY */
-async function lockAll(opened: number[]): Promise<number> {
+/** @returns false when one of them is busy; then those before it are locked */
+async function lockAll(opened: number[]): Promise<boolean> {
   // Not our whole environment: the inputs are in it, and others can read in /proc what a flock of theirs has.
   const { env } = process;
   const numbers = opened.map((_, index) => String(FIRST_FD + index));
   const loop = `for fd; do flock -n -x -E ${BUSY} "$fd" || exit; done`;
-  const child = spawn('sh', ['-c', loop, 'sh', ...numbers], {
+  const child = spawn('/bin/sh', ['-c', loop, 'sh', ...numbers], {
     env: { PATH: env.PATH, LC_ALL: 'C' },
     stdio: ['ignore', 'ignore', 'pipe', ...opened],
   });
@@ -92,8 +92,11 @@ async function lockAll(opened: number[]): Promise<number> {
   child.stderr?.on('data', (chunk: Buffer) => {
     trouble += chunk.toString();
   });
-  const [code] = await once(child, 'close');
-  if (code === 0 || code === BUSY) return code;
+  const [code] = await once(child, 'close').catch((error: unknown) => {
+    throw notTaken(messageOf(error), error);
+  });
+  if (code === 0) return true;
+  if (code === BUSY) return false;
   if (code === NOT_FOUND) {
     throw new ExpectedError(
       'The program flock is not there.',
@@ -101,5 +104,9 @@ async function lockAll(opened: number[]): Promise<number> {
       'Install util-linux on the runner.',
     );
   }
-  throw new ExpectedError(`A lock could not be taken: ${trouble.trim() || `flock ended with ${code}`}.`, '', '');
+  throw notTaken(trouble.trim() || `flock ended with ${code}`);
+}
+
+function notTaken(reason: string, cause?: unknown): ExpectedError {
+  return new ExpectedError(`A lock could not be taken: ${reason}.`, '', '', { cause });
 }

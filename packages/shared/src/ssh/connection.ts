@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Client, SFTPWrapper } from 'ssh2';
 import { dialThrough } from './dial.js';
 import type { Endpoint } from './endpoint.js';
-import { ask, type Hop, hurry, reach } from './hop.js';
+import { ask, type Hop, reach } from './hop.js';
 import type { HostKeySeen } from './host-key.js';
 import { Link } from './link.js';
 import { type CommandResult, type LiveCommand, liveCommand } from './live-command.js';
@@ -33,7 +33,7 @@ export interface Connection {
   /** One for each server on the way, the target's last. */
   readonly hostKeys: readonly HostKeySeen[];
   /**
-   * Time of one question and answer between the two SSH ends, in ms: the best of some, taken when it is first asked for.
+   * Time of one question and answer between the two SSH ends, in ms: the better of two, taken when it is first asked for.
    *
    * @throws ConnectionLost, ExpectedError
    */
@@ -59,9 +59,6 @@ export interface Connection {
 /** Time for the server to open a channel or answer a question. */
 const ANSWER_MS = 30_000;
 
-const PING_EVERY_MS = 5;
-const MOST_PINGS = 10;
-
 /**
  * Logs in to `endpoint`, over the jump hosts if there are any; each server is verified against its own name.
  *
@@ -71,21 +68,14 @@ const MOST_PINGS = 10;
 export async function connect(endpoint: Endpoint, options: ConnectOptions = {}): Promise<Connection> {
   const { jumps = [], connectTimeoutMs = 20_000, attempts = 4, keepaliveMs = 10_000, log = () => {}, signal } = options;
   const hops: Hop[] = [];
-  const hurrying: (() => void)[] = [];
-  const calm = () => {
-    for (const stop of hurrying.splice(0)) stop();
-  };
   try {
     for (const server of [...jumps, endpoint].map(withoutBrackets)) {
-      const hop = await reach(server, hops.at(-1), { connectTimeoutMs, attempts, keepaliveMs, log, signal });
-      hops.push(hop);
-      hurrying.push(hurry(hop));
+      hops.push(await reach(server, hops.at(-1), { connectTimeoutMs, attempts, keepaliveMs, log, signal }));
     }
     const target = hops.at(-1) as Hop;
     const link = new Link(target.endpoint, target.end);
-    return connection(hops, link, calm);
+    return connection(hops, link);
   } catch (error) {
-    calm();
     hangUp(hops);
     throw error;
   }
@@ -95,15 +85,14 @@ function withoutBrackets(endpoint: Endpoint): Endpoint {
   return { ...endpoint, host: endpoint.host.replace(/^\[(.*)\]$/, '$1') };
 }
 
-/** @param begun To be called when the first session has begun, and at the end. */
-function connection(hops: Hop[], link: Link, begun: () => void): Connection {
+function connection(hops: Hop[], link: Link): Connection {
   let measured: Promise<number> | undefined;
   const { client, endpoint } = hops.at(-1) as Hop;
   const exec: Exec = (command, listen) =>
     session(() =>
       link.answer('Starting a command', ANSWER_MS, (done, late) => {
         client.exec(command, (error, channel) => {
-          begun();
+          for (const hop of hops) hop.calm();
           if (error) done(error);
           else if (late()) channel.destroy();
           // At once: the exit code of a short command comes in the same packet, and nobody may be listening later.
@@ -141,7 +130,6 @@ function connection(hops: Hop[], link: Link, begun: () => void): Connection {
     },
     closed: link.closed,
     close: () => {
-      begun();
       link.closing();
       hangUp(hops);
     },
@@ -164,35 +152,15 @@ async function session<T>(open: () => Promise<T>): Promise<T> {
   }
 }
 
-/**
- * The best of several questions, in ms. Each is sent a little after the one before, not after its answer: until the first
- * command has begun, sshd leaves Nagle's algorithm on, and an answer may wait up to 40 ms for our next packet.
- */
-function roundTrip(client: Client, link: Link): Promise<number> {
-  return link.answer('An SSH ping', ANSWER_MS, (done, late) => {
-    let best = Number.POSITIVE_INFINITY;
-    let sent = 0;
-    const send = () => {
-      sent += 1;
-      const [number, began] = [sent, performance.now()];
-      ask(client, () => {
-        best = Math.min(best, performance.now() - began);
-        if (number !== sent) return;
-        clearInterval(timer);
-        done(undefined, best);
-      });
-    };
-    const timer = setInterval(() => {
-      if (late() || sent === MOST_PINGS) clearInterval(timer);
-      else
-        try {
-          send();
-        } catch (error) {
-          done(error as Error);
-        }
-    }, PING_EVERY_MS);
-    send();
-  });
+/** The better of two questions and answers, in ms. */
+async function roundTrip(client: Client, link: Link): Promise<number> {
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 2; i++) {
+    const start = performance.now();
+    await link.answer<void>('An SSH ping', ANSWER_MS, (done) => ask(client, () => done(undefined, undefined)));
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
 }
 
 /** Says goodbye from the target back to the first server; cuts what has not ended after a second. */

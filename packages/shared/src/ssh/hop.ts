@@ -16,6 +16,8 @@ export interface Hop {
   readonly socket: Duplex;
   readonly hostKey: HostKeySeen;
   readonly end: End;
+  /** To be called when the first command has begun on the last server: from then on nothing has to be hurried. */
+  calm(): void;
 }
 
 /** The end of a conversation, once it has come. */
@@ -137,7 +139,7 @@ async function logIn(endpoint: Endpoint, known: KnownHosts, via: Hop | undefined
   if (!hostKey) throw new HostKeyRefused(`${hostAndPort(host, port)} showed no host key.`, '', '');
   void via?.end.promise.then(() => socket.destroy());
   askForLife(client, socket, end, keepaliveMs);
-  return { endpoint, client, socket, hostKey, end };
+  return { endpoint, client, socket, hostKey, end, calm: hurry(client, socket, end) };
 }
 
 /**
@@ -156,11 +158,7 @@ function askForLife(client: Client, socket: Duplex, end: { error: Error | undefi
       return;
     }
     unanswered += 1;
-    try {
-      ask(client, () => {});
-    } catch {
-      // It has ended by itself.
-    }
+    nudge(client);
   }, everyMs);
   void end.promise.then(() => clearInterval(timer));
 }
@@ -173,32 +171,37 @@ export function ask(client: Client, answered: () => void): void {
   client.unforwardIn('127.0.0.1', 1, answered);
 }
 
+/** Asks, whatever the answer. */
+function nudge(client: Client): void {
+  try {
+    ask(client, () => {});
+  } catch {
+    // It has ended by itself.
+  }
+}
+
 /**
  * Answers what the server sends with a question, until told to stop or for HURRY_MS. sshd leaves Nagle's algorithm on until
  * its first command begins, and holds a packet back while the one before is not acknowledged; our kernel acknowledges with
  * our next packet, or after 40 ms. Node cannot tell it to hurry (TCP_QUICKACK).
  */
-export function hurry({ client, socket, end }: Hop): () => void {
+function hurry(client: Client, socket: Duplex, end: End): () => void {
   let heard = true;
   const hear = () => {
     heard = true;
   };
+  socket.on('data', hear);
+  const timer = setInterval(() => {
+    if (heard) nudge(client);
+    heard = false;
+  }, HURRY_EVERY_MS);
+  const over = setTimeout(() => stop(), HURRY_MS);
   const stop = () => {
     clearInterval(timer);
     clearTimeout(over);
     socket.off('data', hear);
   };
-  const timer = setInterval(() => {
-    if (!heard || end.reached) return;
-    heard = false;
-    try {
-      ask(client, () => {});
-    } catch {
-      stop(); // it has ended by itself
-    }
-  }, HURRY_EVERY_MS).unref();
-  const over = setTimeout(stop, HURRY_MS).unref();
-  socket.on('data', hear);
+  void end.promise.then(stop);
   return stop;
 }
 
