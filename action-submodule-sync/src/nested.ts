@@ -1,5 +1,6 @@
 import type { Event } from '@gbo/shared/event';
 import type PQueue from 'p-queue';
+import { allDone } from './all-done.js';
 import { excludedOf } from './choose.js';
 import type { Facts, Row } from './facts.js';
 import type { Inputs } from './inputs.js';
@@ -35,7 +36,7 @@ export async function nestedRows(
   let level = parents;
   let asked = parents.length;
   for (let depth = 1; level.length > 0; depth++) {
-    const found = await Promise.all(level.map((parent) => queue.add(() => childrenOf(inputs, event, parent, shop))));
+    const found = await allDone(level.map((parent) => queue.add(() => childrenOf(inputs, event, parent, shop))));
     // Two pins of one submodule mostly hold the same ones: each is asked about once, the newest entry counts.
     const once = <T extends Pin>(pins: T[]) => [
       ...new Map(pins.map((pin) => [`${pin.path}\0${pin.sha}`, pin])).values(),
@@ -56,7 +57,7 @@ export async function nestedRows(
       unknowns.push(...[...holders].map((path) => ({ path, why })));
       break;
     }
-    rows.push(...(await Promise.all(targets.map((target) => surveyTarget(target, shop, queue)))));
+    rows.push(...(await allDone(targets.map((target) => surveyTarget(target, shop, queue)))));
     level = targets;
   }
   return { rows, orphans, unknowns, seen };

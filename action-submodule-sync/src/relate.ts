@@ -1,3 +1,4 @@
+import { allDone } from './all-done.js';
 import type { Row } from './facts.js';
 import { fetchAll, lookEverywhere, scratchKey, TIP } from './probe.js';
 import type { Scratch } from './scratch.js';
@@ -16,7 +17,7 @@ export async function relate(row: Row, shop: Workshop): Promise<Row> {
     row.probes.find(({ exists, notACommit, trouble }) => exists === 'yes' && !notACommit && !trouble);
   // Two hashes tell the counts, whoever holds them.
   const counted = new Map<string, Promise<Counted | undefined>>();
-  const probes = await Promise.all(
+  const probes = await allDone(
     row.probes.map(async (probe) => {
       if (probe.onBranch !== 'no' || probe.trouble || !probe.tip || probe.notACommit) return probe;
       // Of a server whose own history is cut off the counts would be wrong.

@@ -1,4 +1,5 @@
 import { ExpectedError } from '@gbo/shared/errors';
+import { allDone } from './all-done.js';
 import type { Facts, RootPin, Row } from './facts.js';
 import { troubleOf } from './git-trouble.js';
 import type { Inputs, Remote } from './inputs.js';
@@ -19,7 +20,7 @@ export async function surveyFromSubmodule(
   row: Row,
   shop: Workshop,
 ): Promise<{ row: Row; rootPins: RootPin[] }> {
-  const rootPins = await Promise.all(
+  const rootPins = await allDone(
     inputs.remotes.map(async (remote): Promise<RootPin> => {
       const read = await rootTree(inputs, remote, row.sha, shop);
       const unknown = { remote: remote.name, path: row.path };
@@ -53,7 +54,7 @@ export async function surveyAhead({ rows }: Pick<Facts, 'rows'>, shop: Workshop)
         }),
       ),
   );
-  return Promise.all(asked);
+  return allDone(asked);
 }
 
 /** Commits up to `wanted` that `pin` lacks, by the history of the remote. */

@@ -1,4 +1,5 @@
 import type PQueue from 'p-queue';
+import { allDone } from './all-done.js';
 import type { Row } from './facts.js';
 import type { Parent } from './mend.js';
 import {
@@ -39,7 +40,7 @@ export interface Place {
 export async function surveyTarget(target: Target, shop: Workshop, queue: PQueue): Promise<Row> {
   const { path, sha, line, parents, places } = target;
   const scratchOf = (remote: string) => shop.scratch(sha, scratchKey(path, sha, remote));
-  const first = await Promise.all(
+  const first = await allDone(
     places.map((place) => {
       const { remote, url, branch, refused } = place;
       if (!url || refused) return unasked(place);
@@ -48,7 +49,7 @@ export async function surveyTarget(target: Target, shop: Workshop, queue: PQueue
   );
   // A hash vouches for all that leads to it: where two remotes are at the same commit, its history is looked at once.
   const leads = new Map<string, Look>();
-  const probes = await Promise.all(
+  const probes = await allDone(
     first.map(async (probe) => {
       if (!isOpen(probe)) return probe;
       const look = deeper({ ...probe, sha }, probe, scratchOf(probe.remote), queue, leads.get(probe.tip ?? ''));

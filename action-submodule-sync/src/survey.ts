@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { ExpectedError } from '@gbo/shared/errors';
 import type { Event } from '@gbo/shared/event';
 import PQueue from 'p-queue';
+import { allDone } from './all-done.js';
 import { type ChosenPin, choosePins, readableTree, refuseUnmatched, wantedOf } from './choose.js';
 import type { Facts, Row } from './facts.js';
 import { GitFailed, type LocalGit } from './git.js';
@@ -49,13 +50,9 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
   const withRoot = wantedOf(inputs)(rootTarget) && isRootAsked(event, rootTarget.places, notes);
   const all = [...(withRoot ? [rootTarget] : []), ...targets];
   const queue = new PQueue({ concurrency: inputs.parallel });
-  const rows = await Promise.all(all.map((target) => surveyTarget(target, shop, queue)));
+  const rows = await allDone(all.map((target) => surveyTarget(target, shop, queue)));
   if (withRoot && inputs.mode === 'schedule') {
-    rows.splice(
-      1,
-      0,
-      ...(await Promise.all(tipTargets(rootTarget, rows).map((tip) => surveyTarget(tip, shop, queue)))),
-    );
+    rows.splice(1, 0, ...(await allDone(tipTargets(rootTarget, rows).map((tip) => surveyTarget(tip, shop, queue)))));
   }
   const below =
     inputs.nested && !tree.unreadable
