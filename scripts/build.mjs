@@ -17,6 +17,12 @@ const { values } = parseArgs({
 /** Built for this machine or for Windows: none of them may travel in a bundle, and each would make it differ. */
 const unwanted = /\.node$|pagent\.exe$/;
 
+/**
+ * What @actions/core asks the forge for an OpenID token with: a whole HTTP client (undici), half of each bundle and 60 ms of
+ * each run's end. Nobody here asks for one, so that in a bundle the name leads to something that is loaded anyway.
+ */
+const externals = { '/^@actions\\/http-client(\\/|$)/': 'node:path' };
+
 for (const { name, folder } of actions()) {
   if (values.only && values.only !== name) continue;
   const dist = join(values.out ? join(values.out, name) : folder, 'dist');
@@ -40,6 +46,7 @@ async function bundle(file) {
       quiet: true,
       transpileOnly: true, // types are checked by tsc, for all of the workspace at once
       license: 'licenses.txt',
+      externals,
     });
   } catch (error) {
     // Uncaught, node would print the line it comes from: half a megabyte of ncc's own bundle.

@@ -69,10 +69,10 @@ function index(home: Home, { name, dead, usedAt }: Registry, items: Item[]): Ite
 
 function source(home: Home, registry: string, name: string, dead: string | undefined): Item | undefined {
   const path = `registry/src/${registry}/${name}`;
-  const folder = join(home.place.root, path);
+  const folder = `${home.place.root}/${path}`; // as in diskUsage
   const stat = statOf(folder);
   if (!stat) return undefined;
-  const marker = statOf(join(folder, '.cargo-ok'));
+  const marker = statOf(`${folder}/.cargo-ok`);
   const noted = home.database?.sources.get(`${registry}/${name}`);
   return {
     place: home.place,
@@ -89,7 +89,7 @@ function source(home: Home, registry: string, name: string, dead: string | undef
 
 function crate(home: Home, registry: string, file: string, source: Item | undefined, dead?: string): Item[] {
   const path = `registry/cache/${registry}/${file}`;
-  const stat = statOf(join(home.place.root, path));
+  const stat = statOf(`${home.place.root}/${path}`);
   if (!stat) return [];
   const noted = home.database?.crates.get(`${registry}/${file}`);
   const broken = stat.size === 0 ? 'it is empty' : dead;

@@ -86,13 +86,15 @@ class Planner {
     if (inputs.freeDisk && short.length === 0) this.#notes.push('Enough of every disk is free: nothing was evicted.');
     this.#byToolchain(acts);
     this.#byAge(acts);
+    const before = this.#victims.size;
     const budgets: Budget[] = [];
     for (const category of categories) {
       budgets.push(this.#bySize(category, (item) => item.category === category, acts));
     }
     budgets.push(this.#bySize('all', () => true, acts));
     for (const disk of short) budgets.push(this.#byFreeDisk(disk));
-    this.#byAge(acts); // what was old already, and in use only by what went for its size
+    // What was old already, and in use only by what went for its size.
+    if (this.#victims.size > before) this.#byAge(acts);
     this.#alarmThrash();
     return {
       victims: [...this.#victims.values()],

@@ -13,17 +13,16 @@ import { makePlan } from './plan.js';
 import { report } from './report.js';
 import { writeState } from './state.js';
 import { stateDir, survey } from './survey.js';
-import { runZfs } from './zfs-run.js';
 
 /** Inputs to report: the way through the rooms. */
 export async function run(inputs: Inputs, { env, log, signal }: RunContext): Promise<Report> {
   const began = Date.now();
+  const zfs = await snapshots(inputs);
   const facts = await survey(inputs, env);
   const plan = makePlan(inputs, facts);
   for (const warning of plan.warnings) log.warning(warning);
   signal.throwIfAborted();
-  const { zfs } = inputs;
-  const thinOut = async () => zfs && runZfs(zfs, inputs.dryRun, { signal, log: log.line });
+  const thinOut = async () => zfs?.({ signal, log: log.line });
   if (inputs.dryRun) return report(facts, plan, undefined, await thinOut(), Date.now() - began);
   const dir = stateDir(inputs, env);
   const alone = await onlyOne(dir, facts);
@@ -44,6 +43,14 @@ export async function run(inputs: Inputs, { env, log, signal }: RunContext): Pro
   } finally {
     alone?.release();
   }
+}
+
+/** How snapshots are thinned out, if they are. Loaded only then: it brings ssh2. @throws ExpectedError when its key is none */
+async function snapshots({ zfs, dryRun }: Inputs) {
+  if (!zfs) return undefined;
+  const [{ withReadKey }, { runZfs }] = await Promise.all([import('./zfs-key.js'), import('./zfs-run.js')]);
+  const spec = withReadKey(zfs);
+  return (context: Parameters<typeof runZfs>[2]) => runZfs(spec, dryRun, context);
 }
 
 /** Two at once would sweep each other's trash. @returns undefined, with a note, where nothing can be written */

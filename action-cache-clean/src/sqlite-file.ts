@@ -34,29 +34,34 @@ export function readTable(file: Buffer, table: string): { columns: string[]; row
   };
   // In a sound file no page belongs to two parents; one that leads back to itself would have no end.
   const seen = new Set<number>();
-  const read = (root: number): { id: number; row: Row }[] => {
+  const read = (root: number, take: (id: number, row: Row) => void): void => {
     if (seen.has(root)) throw new Error(`page ${root} is in two places`);
     seen.add(root);
     const { at, header } = page(root);
     const type = file[header];
     const count = file.readUInt16BE(header + 3);
-    const cells = (first: number) =>
-      Array.from({ length: count }, (_, index) => at + file.readUInt16BE(first + 2 * index));
-    if (type === 0x0d) return cells(header + 8).map((cell) => leaf(file, cell, at + usable, usable));
-    if (type !== 0x05) throw new Error(`page ${root} is of type ${type}`);
-    const children = [...cells(header + 12).map((cell) => file.readUInt32BE(cell)), file.readUInt32BE(header + 8)];
-    return children.flatMap((child) => read(child));
+    if (type !== 0x0d && type !== 0x05) throw new Error(`page ${root} is of type ${type}`);
+    const first = header + (type === 0x0d ? 8 : 12);
+    for (let index = 0; index < count; index++) {
+      const cell = at + file.readUInt16BE(first + 2 * index);
+      if (type === 0x0d) leaf(file, cell, at + usable, usable, take);
+      else read(file.readUInt32BE(cell), take);
+    }
+    if (type === 0x05) read(file.readUInt32BE(header + 8), take);
   };
-  const entry = read(1)
-    .map(({ row }) => row)
-    .find((row) => row[0] === 'table' && row[1] === table);
+  let entry: Row | undefined;
+  read(1, (_, row) => {
+    if (row[0] === 'table' && row[1] === table) entry ??= row;
+  });
   if (!entry) throw new Error(`it has no table ${table}`);
   const { columns, idColumn } = columnsOf(String(entry[4]));
-  const rows = read(Number(entry[3])).map(({ id, row }) => {
-    const full = columns.map((_, index) => row[index] ?? null);
+  const rows: Row[] = [];
+  read(Number(entry[3]), (id, row) => {
+    // A row from before a column was added ends before it.
+    while (row.length < columns.length) row.push(null);
     // An INTEGER PRIMARY KEY is the id of the row, and null in its cell.
-    if (idColumn >= 0) full[idColumn] = id;
-    return full;
+    if (idColumn >= 0) row[idColumn] = id;
+    rows.push(row);
   });
   return { columns, rows };
 }
@@ -71,52 +76,61 @@ function columnsOf(create: string): { columns: string[]; idColumn: number } {
   };
 }
 
-function leaf(file: Buffer, cell: number, end: number, usable: number): { id: number; row: Row } {
-  const length = varint(file, cell);
-  const id = varint(file, length.end);
-  if (length.value > usable - 35) throw new Error('it has a row longer than a page');
-  if (id.end + length.value > end) throw new Error('it has a row that leaves its page');
-  const header = varint(file, id.end);
-  let body = id.end + header.value;
+function leaf(file: Buffer, cell: number, end: number, usable: number, take: (id: number, row: Row) => void): void {
+  const cursor: Cursor = { file, at: cell };
+  const length = varint(cursor);
+  const id = varint(cursor);
+  const start = cursor.at;
+  if (length > usable - 35) throw new Error('it has a row longer than a page');
+  if (start + length > end) throw new Error('it has a row that leaves its page');
+  const bodyAt = start + varint(cursor);
+  let body = bodyAt;
   const row: Row = [];
-  for (let at = header.end; at < id.end + header.value; ) {
-    const type = varint(file, at);
-    at = type.end;
-    const [value, width] = decodeValue(file, body, type.value);
-    row.push(value);
+  while (cursor.at < bodyAt) {
+    const type = varint(cursor);
+    const width = widthOf(type);
+    row.push(decodeValue(file, body, type, width));
     body += width;
   }
-  if (body !== id.end + length.value) throw new Error('it has a row of another length than it says');
-  return { id: id.value, row };
+  if (body !== start + length) throw new Error('it has a row of another length than it says');
+  take(id, row);
 }
 
 const widths = [0, 1, 2, 3, 4, 6, 8, 8, 0, 0];
 
-function decodeValue(file: Buffer, at: number, type: number): [number | string | null, number] {
-  if (type >= 12) {
-    if (type % 2 === 0) throw new Error('it has a value of type blob');
-    const width = (type - 13) / 2;
-    if (at + width > file.length) throw new Error('it ends within a row');
-    return [file.toString('utf8', at, at + width), width];
-  }
-  const width = widths[type];
+function widthOf(type: number): number {
+  if (type >= 12 && type % 2 === 0) throw new Error('it has a value of type blob');
+  const width = type >= 12 ? (type - 13) / 2 : widths[type];
   if (width === undefined) throw new Error(`it has a value of type ${type}`);
-  if (type === 0) return [null, 0];
-  if (type === 7) return [file.readDoubleBE(at), 8];
-  if (type >= 8) return [type - 8, 0];
-  return [whole(width === 8 ? Number(file.readBigInt64BE(at)) : file.readIntBE(at, width)), width];
+  return width;
 }
 
-function varint(file: Buffer, at: number): { value: number; end: number } {
+function decodeValue(file: Buffer, at: number, type: number, width: number): number | string | null {
+  if (at + width > file.length) throw new Error('it ends within a row');
+  if (type >= 12) return file.toString('utf8', at, at + width);
+  if (type === 0) return null;
+  if (type === 7) return file.readDoubleBE(at);
+  if (type >= 8) return type - 8;
+  return whole(width === 8 ? Number(file.readBigInt64BE(at)) : file.readIntBE(at, width));
+}
+
+/** A place in the file that moves on with what is read. */
+interface Cursor {
+  file: Buffer;
+  at: number;
+}
+
+function varint(cursor: Cursor): number {
   let value = 0;
   for (let index = 0; index < 9; index++) {
-    const byte = file[at + index];
+    const byte = cursor.file[cursor.at];
     if (byte === undefined) throw new Error('it ends within a number');
+    cursor.at += 1;
     // Multiplied, not shifted: ids and times are longer than 32 bits.
     value = index === 8 ? value * 256 + byte : value * 128 + (byte & 0x7f);
-    if (index === 8 || byte < 0x80) return { value: whole(value), end: at + index + 1 };
+    if (byte < 0x80) break;
   }
-  throw new Error('unreachable');
+  return whole(value);
 }
 
 /** Beyond 2^53 a number of JavaScript is no longer the one that was written; neither sizes nor times are that long. */

@@ -373,7 +373,7 @@ class Survey {
 
 /** Every path of a thing, absolute. */
 export function pathsOf({ place, path, also = [] }: Item): string[] {
-  return [path, ...also].map((each) => join(place.root, each));
+  return [path, ...also].map((each) => `${place.root}/${each}`);
 }
 
 function looksLikeCargoHome(folder: string): boolean {

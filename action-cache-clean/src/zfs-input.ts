@@ -5,7 +5,6 @@ import {
   hostName,
   portNumber,
   readJumps,
-  readKey,
   userName,
   withoutBrackets,
 } from '@gbo/shared/ssh/endpoint-input';
@@ -26,6 +25,7 @@ export interface DatasetRule {
 
 /** Which snapshots may go, and where they are. */
 export interface ZfsSpec {
+  /** Its key, and that of the jumps, as it was given: see withReadKey. */
   endpoint: Endpoint;
   /** In the order of travel. */
   jumps: Endpoint[];
@@ -116,8 +116,12 @@ export function zfsFrom(values: z.output<typeof zfsSchema>, problem: (text: stri
     const trouble = globTrouble(glob);
     if (trouble) problem(`input zfs-pattern: ${trouble}`);
   }
-  const key = readKey('zfs-private-key', values['zfs-private-key'], values['zfs-passphrase'], problem);
-  const common = { ...key, knownHosts: values['zfs-known-hosts'] ?? '', insecureHostKey: false };
+  const common = {
+    privateKey: values['zfs-private-key'] ?? '',
+    passphrase: values['zfs-passphrase'],
+    knownHosts: values['zfs-known-hosts'] ?? '',
+    insecureHostKey: false,
+  };
   return {
     endpoint: { host: withoutBrackets(host), port: values['zfs-port'], user: values['zfs-user'], ...common },
     jumps: readJumps('zfs-jump-host', values['zfs-jump-host'] ?? '', problem).map((address) => ({

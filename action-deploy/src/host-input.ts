@@ -4,10 +4,10 @@ import {
   hostName,
   portNumber,
   readJumps,
-  readKey,
   userName,
   withoutBrackets,
 } from '@gbo/shared/ssh/endpoint-input';
+import { readKey } from '@gbo/shared/ssh/key-input';
 import { z } from 'zod';
 import { yamlList } from './yaml-input.js';
 

@@ -9,7 +9,8 @@ import { z } from 'zod';
 import { readDryRun, readRefusals } from '../../src/zfs/destroy.js';
 import { instanceOf, readSnapshots } from '../../src/zfs/host.js';
 import { globTrouble, matchesGlob } from '../../src/zfs/pattern.js';
-import { zfsFields, zfsFrom } from '../../src/zfs-input.js';
+import { type ZfsSpec, zfsFields, zfsFrom } from '../../src/zfs-input.js';
+import { withReadKey } from '../../src/zfs-key.js';
 
 describe('a pattern for snapshots', () => {
   it.each([
@@ -144,10 +145,22 @@ describe('the inputs', () => {
     ['that keep a half', { 'zfs-keep': '1.5' }, /at least 1/],
     ['with an age of nothing', { 'zfs-max-age': 'long' }, /is not an age/],
     ['with another tool', { 'zfs-lxc': 'docker' }, /not one of none, lxc, incus/],
-    ['with a broken key', { 'zfs-private-key': 'nonsense' }, /zfs-private-key/],
     ['with a bad jump host', { 'zfs-jump-host': 'a b' }, /zfs-jump-host: "a b" is not/],
   ])('%s are refused', (_, changes, why) => {
     expect(() => parse(changes)).toThrow(why);
+  });
+
+  it('have their key read when it is wanted, for each hop', () => {
+    const mangled = parse({ 'zfs-private-key': key.replaceAll('\n', '\\n'), 'zfs-jump-host': 'jump.example.com' });
+    const { endpoint, jumps } = withReadKey(mangled as ZfsSpec);
+    expect([endpoint, ...jumps].map(({ privateKey }) => privateKey)).toEqual([key, key]);
+  });
+
+  it('with a broken key are refused before anything else is done', () => {
+    const broken = parse({ 'zfs-private-key': 'nonsense' });
+    expect(() => withReadKey(broken as ZfsSpec)).toThrow(
+      /^Bad input: input zfs-private-key: .* Nothing was touched\. Mend it/,
+    );
   });
 
   it('have their secrets marked', () => {

@@ -89,7 +89,8 @@ function trimmed(text: string, secret: boolean): string {
   return secret ? text.replace(/[\r\n]+$/, '') : text.trim();
 }
 
-function badInputs(problems: string[]): ExpectedError {
+/** One sentence for all that is wrong with the inputs, each problem the middle of a sentence. */
+export function badInputs(problems: string[]): ExpectedError {
   const one = problems.length === 1;
   return new ExpectedError(
     one ? `Bad input: ${problems[0]}.` : `${problems.length} bad inputs: ${problems.join('; ')}.`,

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { ExpectedError, messageOf } from '../errors.js';
 import type { Endpoint } from './endpoint.js';
 import { parseKnownHosts } from './known-hosts.js';
-import { normalisePrivateKey } from './private-key.js';
 
 const userPattern = /^[a-z_][a-z0-9_.-]{0,31}\$?$/i;
 const hostPattern = /^(\[[0-9a-f:.%a-z]+\]|[0-9a-f:]*:[0-9a-f:.]+(%[a-z0-9]+)?|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)$/i;
@@ -36,24 +35,6 @@ export function checkKnownHosts(input: string, text: string, problem: (text: str
     parseKnownHosts(text);
   } catch (error) {
     problem(`input ${input}: ${error instanceof ExpectedError ? error.what.replace(/\.$/, '') : messageOf(error)}`);
-  }
-}
-
-export type Key = Pick<Endpoint, 'privateKey' | 'passphrase'>;
-
-/** The key in a form that ssh2 reads; reports one that cannot be used as a mistake in `input`. */
-export function readKey(
-  input: string,
-  text: string | undefined,
-  passphrase: string | undefined,
-  problem: (text: string) => void,
-): Key {
-  if (!text) return { privateKey: '' };
-  try {
-    return { privateKey: normalisePrivateKey(text, passphrase), passphrase };
-  } catch (error) {
-    problem(`input ${input}: ${messageOf(error).replace(/\.$/, '')}`);
-    return { privateKey: '' };
   }
 }
 
