@@ -74,12 +74,18 @@ function sentence({ state, what, line }: Finding): string {
 
 function matrix(inputs: Inputs, plan: Plan): { head: string[]; rows: string[][] } {
   const remotes = inputs.remotes.map(({ name }) => name);
-  const keys = [...new Set(plan.cells.map(({ path, sha }) => `${path}\0${sha}`))];
-  const rows = keys.map((key) => {
-    const cells = plan.cells.filter(({ path, sha }) => `${path}\0${sha}` === key);
-    const stateOn = (remote: string): State | '-' => cells.find((cell) => cell.remote === remote)?.state ?? '-';
-    return [plain(cells[0]?.path ?? ''), cells[0]?.sha.slice(0, 12) ?? '', ...remotes.map(stateOn)];
-  });
+  const pins = new Map<string, { path: string; sha: string; states: Map<string, State> }>();
+  for (const { path, sha, remote, state } of plan.cells) {
+    const key = `${path}\0${sha}`;
+    const pin = pins.get(key) ?? { path, sha, states: new Map() };
+    pins.set(key, pin);
+    if (!pin.states.has(remote)) pin.states.set(remote, state);
+  }
+  const rows = [...pins.values()].map(({ path, sha, states }) => [
+    plain(path),
+    sha.slice(0, 12),
+    ...remotes.map((remote) => states.get(remote) ?? '-'),
+  ]);
   return { head: ['path', 'commit', ...remotes], rows };
 }
 

@@ -39,8 +39,9 @@ export async function survey(inputs: Inputs, event: Event, git: LocalGit, shop: 
   // Those of submodules are seen only where all of them are asked.
   refuseUnmatched(inputs.nested ? { ...inputs, exclude: [], expectedBranches: new Map() } : inputs, seen);
   const root = rootName(inputs, event);
+  const branches = branchesIn(policy, event);
   const targets = chosen.flatMap(({ entry, ...pin }) =>
-    entry ? [targetOf(inputs, event, root, pin, entry, policy)] : [],
+    entry ? [targetOf(inputs, root, pin, entry, branches.get(pin.path))] : [],
   );
   const rootTarget = {
     path: '.',
@@ -181,15 +182,8 @@ function rootPlace(inputs: Inputs, remote: Remote, root: string): Place {
   return placeBelow(inputs, remote, root);
 }
 
-function targetOf(
-  inputs: Inputs,
-  event: Event,
-  root: string,
-  { path, sha }: Pin,
-  entry: Entry,
-  policy: Tree | undefined,
-): Target {
-  const expected = inputs.expectedBranches.get(path) ?? branchInGitmodules(event, path, policy);
+function targetOf(inputs: Inputs, root: string, { path, sha }: Pin, entry: Entry, written: string | undefined): Target {
+  const expected = inputs.expectedBranches.get(path) ?? written;
   const places = inputs.remotes.map((remote): Place => {
     const branch = expected ?? remote.branch ?? inputs.branch;
     return placeOf(inputs, remote.name, branch, `${remote.base}${root}`, entry.url);
@@ -216,8 +210,16 @@ export function placeOf(
   return { remote, branch, url, refused: refused && `${JSON.stringify(written)}: ${refused}` };
 }
 
-/** `branch` of .gitmodules, from where no pull request can write to; `.` means the branch of the root. */
-function branchInGitmodules({ branch }: Event, path: string, policy: Tree | undefined): string | undefined {
-  const written = policy?.entries.find((entry) => entry.path && posix.normalize(entry.path) === path)?.branch;
-  return written === '.' ? branch : written || undefined;
+/** `branch` of .gitmodules by path, from where no pull request can write to; `.` means the branch of the root. */
+function branchesIn(policy: Tree | undefined, { branch }: Event): Map<string, string | undefined> {
+  // The first entry of a path counts, so it is put in last.
+  return new Map(
+    (policy?.entries ?? [])
+      .filter(({ path }) => path)
+      .reverse()
+      .map(({ path = '', branch: written }) => [
+        posix.normalize(path),
+        written === '.' ? branch : written || undefined,
+      ]),
+  );
 }
