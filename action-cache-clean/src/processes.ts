@@ -62,11 +62,23 @@ const KERNEL = 0x00200000;
  * proc(5): the name before it may hold anything, brackets too. `idle`: uses nothing, for it is the kernel's, or has ended and
  * nobody waits for it, as in a container without an init; such a one looks like somebody else's.
  */
-function statusOf(pid: string): { parent: number; idle: boolean } | undefined {
+function statusOf(pid: string): { parent: number; idle: boolean; started: number } | undefined {
   const stat = text(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { parent: Number(fields[1]), idle: fields[0] === 'Z' || (Number(fields[6]) & KERNEL) !== 0 };
+  // Its first thread may have ended before the others, which hold all that they share.
+  const ended = fields[0] === 'Z' && namesIn(`/proc/${pid}/task`).length <= 1;
+  const idle = ended || (Number(fields[6]) & KERNEL) !== 0;
+  return { parent: Number(fields[1]), idle, started: Number(fields[19]) };
+}
+
+/**
+ * When a process started, in clock ticks since boot, as long as it uses anything: on its way out it loses its memory, and with
+ * it its variables, before its sockets and files. Undefined when it has ended.
+ */
+export function startOf(pid: number): number | undefined {
+  const status = statusOf(String(pid));
+  return status?.idle ? undefined : status?.started;
 }
 
 function variables(pid: number): Map<string, string> | undefined {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { parse } from 'smol-toml';
 import { blocks, entriesIn, readWhole, statOf } from './disk-usage.js';
 import type { Item, Place, SccacheStats } from './facts.js';
-import { commandOf, type Process, processes } from './processes.js';
+import { commandOf, type Process, processes, startOf } from './processes.js';
 
 const run = promisify(execFile);
 
@@ -119,16 +119,14 @@ export async function bearsRemoval(server: SccacheServer): Promise<boolean> {
 /** @returns whether it is down now: as long as it is there, a client may still reach it, and fail. */
 export async function stopServer(server: SccacheServer): Promise<boolean> {
   const end = Date.now() + STOP_MS;
+  const start = startOf(server.pid);
   await run(server.program, ['--stop-server'], { env: asClient(server), timeout: STOP_MS }).catch(() => {});
-  while (isThere(server)) {
+  // Not by its variables: they are gone before its port is free, and the one that takes its place would not start.
+  while (start !== undefined && startOf(server.pid) === start) {
     if (Date.now() >= end) return false;
     await sleep(10);
   }
   return true;
-}
-
-function isThere({ pid }: SccacheServer): boolean {
-  return environment(pid).SCCACHE_START_SERVER === '1';
 }
 
 /**
