@@ -75,7 +75,11 @@ class Planner {
   constructor(inputs: Inputs, facts: Facts) {
     this.#inputs = inputs;
     this.#facts = facts;
-    this.#order = facts.items.filter((item) => this.#mayGo(item)).sort((a, b) => this.#compare(a, b));
+    this.#order = facts.items
+      .filter((item) => this.#mayGo(item))
+      .map((item) => ({ item, last: this.#goesLast(item), cost: this.#cost(item) }))
+      .sort((a, b) => a.last - b.last || a.cost - b.cost || compare(a.item, b.item))
+      .map(({ item }) => item);
   }
 
   plan(): Plan {
@@ -126,15 +130,8 @@ class Planner {
     return item.kind === 'unit' && this.#age(item) >= STALE_MS ? STALE_UNIT : costs[item.kind];
   }
 
-  #compare(a: Item, b: Item): number {
-    const last = (item: Item) => (this.#inputs.protect === 'last' && item.neededBy ? 1 : 0);
-    return (
-      last(a) - last(b) ||
-      this.#cost(a) - this.#cost(b) ||
-      a.usedAt - b.usedAt ||
-      compareText(a.path, b.path) ||
-      compareText(a.place.root, b.place.root)
-    );
+  #goesLast({ neededBy }: Item): number {
+    return this.#inputs.protect === 'last' && neededBy ? 1 : 0;
   }
 
   #evict(item: Item, reason: string): void {
@@ -236,12 +233,13 @@ class Planner {
   #alarmThrash(): void {
     for (const name of [...categories, 'all'] as const) {
       const limit = this.#inputs.maxSize[name];
+      if (limit === undefined) continue;
       const used = sum(
         this.#facts.items.filter(
           (item) => (name === 'all' || item.category === name) && this.#age(item) < DAY_MS && item.kind !== 'leftover',
         ),
       );
-      if (limit !== undefined && used > limit) {
+      if (used > limit) {
         this.#warnings.push(
           `max-size of ${name} (${formatBytes(limit)}) is less than what was used within a day (${formatBytes(used)}): it will be fetched and built again each day.`,
         );
@@ -262,6 +260,10 @@ class Planner {
       .map(([place, victims]) => ({ place, victims }))
       .sort((a, b) => order.indexOf(a.place.kind) - order.indexOf(b.place.kind));
   }
+}
+
+function compare(a: Item, b: Item): number {
+  return a.usedAt - b.usedAt || compareText(a.path, b.path) || compareText(a.place.root, b.place.root);
 }
 
 function compareText(a: string, b: string): number {
