@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { run } from './cargo.js';
 import { cacheDir, installMissing } from './systemd.js';
 
 const execute = promisify(execFile);
@@ -63,6 +64,18 @@ export async function sccacheEnv({ path }: Sccache, dir: string): Promise<Record
     SCCACHE_IDLE_TIMEOUT: '300',
     CARGO_INCREMENTAL: '0',
   };
+}
+
+/**
+ * Starts the server of those variables, if there is none. Tried again, since on a busy machine one start of Debian's in
+ * fifty fails by itself, and then also every build that would have started it.
+ */
+export async function startSccache({ path }: Sccache, cwd: string, env: Record<string, string>): Promise<void> {
+  for (let left = 4; ; left--) {
+    const { code, output } = await run(path, ['--start-server'], cwd, env);
+    if (code === 0 || /in use/i.test(output)) return;
+    if (left === 0) throw new Error(`sccache does not start: ${output}`);
+  }
 }
 
 function freePort(): Promise<number> {

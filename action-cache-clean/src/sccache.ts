@@ -129,10 +129,20 @@ export async function stopServer(server: SccacheServer): Promise<boolean> {
   return true;
 }
 
+/** How often it is tried. On a machine with three times the load that it bears, one start of Debian's sccache in fifty fails. */
+const STARTS = 3;
+
+/**
+ * How long a start may take before there is any process of the server, which comes first: a client whose server has ended
+ * waits for it for 10 s, and our locks with it.
+ */
+const GONE_MS = 2000;
+
 /**
  * Starts one that was stopped again, as it was but for the variables of the job that started it and for what leads into
  * `gone`. Left to the next build, its compilers would start several at once, and with old versions some of them fail at it.
- * One whose own settings lead in there is not started: with others it would be another server.
+ * One whose own settings lead in there is not started: with others it would be another server. One that does not start
+ * after several tries is left to the next build.
  */
 export async function startServer(server: SccacheServer, gone: string[] = []): Promise<void> {
   const leadsThere = (text: string) => gone.some((folder) => text.includes(folder));
@@ -146,8 +156,24 @@ export async function startServer(server: SccacheServer, gone: string[] = []): P
       return [name, rest.join(':')];
     })
     .filter(([, value]) => value !== '');
-  const options = { env: Object.fromEntries(env), cwd: '/', timeout: 20_000 };
-  await run(server.program, ['--start-server'], options).catch(() => {}); // then a build starts it
+  for (let left = STARTS; left > 0; left--) if (await starts(server, Object.fromEntries(env))) return;
+}
+
+/**
+ * One try. Old versions lose a race with themselves: the client starts the server before it makes the socket on which that
+ * has to say that it is there, and a server that finds none ends (run_server_process of its src/commands.rs).
+ */
+async function starts({ program, env: its }: SccacheServer, env: Record<string, string>): Promise<boolean> {
+  const isThere = () => serversAmong(processes()).some((other) => addressOf(other.env) === addressOf(its));
+  const giveUp = new AbortController();
+  const client = run(program, ['--start-server'], { env, cwd: '/', timeout: 20_000, signal: giveUp.signal }).then(
+    () => true,
+    () => isThere(), // somebody else was faster
+  );
+  const watch = setTimeout(() => {
+    if (!isThere()) giveUp.abort();
+  }, GONE_MS);
+  return client.finally(() => clearTimeout(watch));
 }
 
 /** Whether it answers yet; one that does not is in the middle of its start, and asked, an old one would start another. */

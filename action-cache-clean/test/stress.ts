@@ -3,7 +3,7 @@ import { symlink, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ran, run, toolchainsHere } from '../../testbed/cargo.js';
-import { type Sccache, sccacheEnv } from '../../testbed/sccache.js';
+import { type Sccache, sccacheEnv, startSccache } from '../../testbed/sccache.js';
 import { decode } from '../src/cargo-database.js';
 import { startWorld, type World } from './harness.js';
 
@@ -54,7 +54,7 @@ export async function stress(ms: number, sccache: Sccache, say: (line: string) =
     };
     const loops = await makeLoops(world, through);
     // As people do in front of a build: with an old one, several compilers that start it at once fail by themselves.
-    await run(sccache.path, ['--start-server'], '/', { ...world.env, ...through });
+    await startSccache(sccache, '/', { ...world.env, ...through });
     const targets = [join(world.root, 'shared'), join(world.root, 'acme-c/target')];
     const inputs = {
       targets: targets.join('\n'),

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { run } from '../../../testbed/cargo.js';
-import { sccacheEnv, sccaches } from '../../../testbed/sccache.js';
+import { type Sccache, sccacheEnv, sccaches, startSccache } from '../../../testbed/sccache.js';
 import { installMissing } from '../../../testbed/systemd.js';
 import { startWorld, type World } from '../harness.js';
 
@@ -24,6 +24,7 @@ let project: string;
 let folders: Record<Place, string>;
 let saved: string;
 let through: Record<string, string>;
+let sccache: Sccache;
 
 beforeAll(async () => {
   await installMissing(['strace', 'flock']);
@@ -35,9 +36,9 @@ beforeAll(async () => {
     sccache: join(world.root, 'sccache'),
     'runner-dir': join(world.root, 'runner'),
   };
-  const [sccache] = await sccaches();
-  if (!sccache) throw new Error('sccache is not there');
+  [sccache] = (await sccaches()) as [Sccache];
   through = { ...(await sccacheEnv(sccache, folders.sccache)), CARGO_BUILD_JOBS: '1' };
+  await startSccache(sccache, '/', { ...world.env, ...through });
   const own = { ...through, CARGO_TARGET_DIR: join(world.root, 'other') };
   expect(await world.cargo(['build', '--quiet'], project, own)).toMatchObject({ code: 0 });
   await run(sccache.path, ['--stop-server'], '/', { ...world.env, ...through });
@@ -115,6 +116,7 @@ async function expectLocksFree(place: Place): Promise<void> {
 }
 
 async function expectGreen(place: Place, step: string): Promise<void> {
+  if (place === 'sccache') await startSccache(sccache, '/', { ...world.env, ...through });
   const ran = await world.cargo(
     ['build', '--quiet'],
     project,
