@@ -97,7 +97,7 @@ class Transfer {
     await Promise.all(this.#lanes.map((lane) => this.#close(lane)));
   }
 
-  /** A further channel. A server that allows no more of them (MaxSessions) is no failure: the others do its work. */
+  /** A further channel. One that does not come up (MaxSessions, a limit of the host's) is no failure: the others do its work. */
   async #another(channels: number): Promise<void> {
     let lane: Lane;
     try {
@@ -112,11 +112,16 @@ class Transfer {
   async #openLane(flags: number): Promise<Lane> {
     const sftp = await this.#connection.sftp();
     // What is asked after its end, ssh2 never answers.
-    sftp.once('close', () => void this.#explain(new Error('closed')).then((error) => this.#watch.fail(error)));
+    const ended = new Promise<never>((_, reject) => {
+      sftp.once('close', () => void this.#explain(new Error('closed')).then(reject));
+    });
+    ended.catch(() => {});
     try {
-      const lane = { sftp, handle: await this.#openFile(sftp, flags) };
+      const lane = { sftp, handle: await Promise.race([this.#openFile(sftp, flags), ended]) };
       if (this.#stopped) sftp.end();
       this.#lanes.push(lane);
+      // From here on its end is that of the upload: the writes under way on it are lost.
+      ended.catch((error: unknown) => this.#watch.fail(error));
       return lane;
     } catch (error) {
       sftp.end();
