@@ -30,12 +30,13 @@ for (const { name, folder } of actions()) {
   const sources = fingerprint([join(folder, 'src'), join(root, 'packages', 'shared', 'src')]);
   if (values['if-changed'] && existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) continue;
   console.log(`Bundling ${name} ...`);
-  const { code, assets } = await bundle(join(folder, 'src', 'main.ts'));
+  const { code, assets, stats } = await bundle(join(folder, 'src', 'main.ts'));
   rmSync(dist, { recursive: true, force: true });
   write(join(dist, 'index.js'), await minified(code));
   for (const [path, { source }] of Object.entries(assets)) {
     if (!unwanted.test(path)) write(join(dist, path), path.endsWith('.js') ? await minified(source) : source);
   }
+  write(join(dist, 'licenses.txt'), licenses(stats.compilation));
   if (!values.out) writeFileSync(stamp, sources);
 }
 
@@ -45,7 +46,6 @@ async function bundle(file) {
       cache: false,
       quiet: true,
       transpileOnly: true, // types are checked by tsc, for all of the workspace at once
-      license: 'licenses.txt',
       externals,
     });
   } catch (error) {
@@ -53,6 +53,22 @@ async function bundle(file) {
     console.error(error.message);
     process.exit(1);
   }
+}
+
+/**
+ * Each package of which there is code in the bundle, as `name@version`, with its licence. Ncc's own list misses those whose
+ * package.json says it in another way, and those of the rooms that are loaded later: ssh2 and zod among them.
+ */
+function licenses({ chunks, chunkGraph }) {
+  const modules = [...chunks].flatMap((chunk) => [...chunkGraph.getChunkModulesIterable(chunk)]);
+  const files = modules.flatMap((module) => [module, ...(module.modules ?? [])]).map(({ resource }) => resource ?? '');
+  const folders = new Set(files.flatMap((file) => /^.*\/node_modules\/(@[^/]+\/)?[^/]+(?=\/)/.exec(file)?.[0] ?? []));
+  const texts = [...folders].map((folder) => {
+    const { name, version, license = '' } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+    return [`${name}@${version}`, license, file ? readFileSync(join(folder, file), 'utf8') : ''].join('\n');
+  });
+  return texts.sort().join('\n');
 }
 
 /** Ncc itself minifies the first file only, and takes longer over it; the rooms are in the others. */

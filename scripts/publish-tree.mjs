@@ -20,7 +20,8 @@ export function assemble(source, action, commit, folder) {
     if (existsSync(from(path))) cpSync(from(path), join(folder, path), { recursive: true });
   }
   cpSync(join(source, 'LICENSE'), join(folder, 'LICENSE'));
-  writeFileSync(join(folder, 'sbom.cdx.json'), billOfMaterials(source, action, commit));
+  const licenses = readFileSync(join(folder, 'dist', 'licenses.txt'), 'utf8');
+  writeFileSync(join(folder, 'sbom.cdx.json'), billOfMaterials(source, action, commit, licenses));
   const files = Object.fromEntries(filesIn(folder).map((path) => [path, sha256(readFileSync(join(folder, path)))]));
   const provenance = {
     source: commit.hash,
@@ -45,8 +46,11 @@ export function sha256(bytes) {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** What is bundled, as CycloneDX, by pnpm itself; without what differs from run to run: hour, number, order, mirror. */
-function billOfMaterials(source, action, commit) {
+/**
+ * What is bundled, as CycloneDX, by pnpm itself; without what differs from run to run (hour, number, order, mirror), and
+ * without what only the lock file has: a scanner would report the flaws of code that is not there.
+ */
+function billOfMaterials(source, action, commit, licenses) {
   const { config } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
   const { name } = JSON.parse(readFileSync(join(source, action, 'package.json'), 'utf8'));
   const options = ['--filter', name, 'sbom', '--sbom-format', 'cyclonedx', '--sbom-spec-version', '1.6', '--prod'];
@@ -54,6 +58,13 @@ function billOfMaterials(source, action, commit) {
   const bom = JSON.parse(text);
   delete bom.serialNumber;
   bom.metadata.timestamp = commit.date;
+  const bundled = new Set(licenses.split('\n'));
+  const isThere = ({ group, name, version }) =>
+    group === '@gbo' || bundled.has(`${group ? `${group}/` : ''}${name}@${version}`);
+  bom.components = bom.components.filter(isThere);
+  const refs = new Set([bom.metadata.component, ...bom.components].map((component) => component['bom-ref']));
+  bom.dependencies = bom.dependencies?.filter(({ ref }) => refs.has(ref));
+  for (const entry of bom.dependencies ?? []) entry.dependsOn = entry.dependsOn?.filter((ref) => refs.has(ref));
   const byName = (key) => (a, b) => (a[key] < b[key] ? -1 : 1);
   bom.components.sort(byName('bom-ref'));
   bom.dependencies?.sort(byName('ref'));

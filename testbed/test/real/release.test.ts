@@ -160,7 +160,14 @@ describe('a release', () => {
       expect(files).toContain(path);
     expect(files.filter((path) => /^src|node_modules|test/.test(path))).toEqual([]);
     const bom = JSON.parse(git(remotes[0] ?? '', 'show', 'main:sbom.cdx.json'));
-    expect(bom.components.map(({ name }: { name: string }) => name)).toContain('simple-git');
+    const names = bom.components.map(({ name }: { name: string }) => name);
+    expect(names).toEqual(expect.arrayContaining(['simple-git', 'zod', 'yaml']));
+    // Of the lock file, and not of the bundle.
+    for (const name of ['undici', 'http-client', 'ssh2']) expect(names).not.toContain(name);
+    const licenses = git(remotes[0] ?? '', 'show', 'main:dist/licenses.txt');
+    for (const { group, name, version } of bom.components) {
+      if (group !== '@gbo') expect(licenses).toContain(`${group ? `${group}/` : ''}${name}@${version}\n`);
+    }
     expect(git(remotes[0] ?? '', 'log', '-1', '--format=%b', 'main')).toContain(
       `Source-Commit: ${git(checkout, 'rev-parse', 'HEAD')}`,
     );
