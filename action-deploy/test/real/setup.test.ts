@@ -223,8 +223,10 @@ describe('a tenant made ready by setup', () => {
     const { artifact } = await binaryEntry(botserver, { version: '1.1.0' });
     const bin = join(tenant.host.rootDir, 'opt/gbo/bin');
     copyFileSync(String(artifact), join(bin, 'other'));
+    // A restart of Type=simple is over before the program is looked up.
+    const runsIt = '[ "/proc/$(systemctl show --value -p MainPID system)/exe" -ef botserver ]';
     await tenant.host.exec(
-      'cd /opt/gbo/bin && mv botserver right && mv other botserver && systemctl restart system && mv right botserver',
+      `cd /opt/gbo/bin && mv botserver right && mv other botserver && systemctl restart system && until ${runsIt}; do sleep 0.1; done && mv right botserver`,
     );
     const seen = await status();
     expect(seen).toMatchObject({ green: false, release: '' });
