@@ -157,7 +157,7 @@ class Worker {
   #whyNot(item: Item, mounts: string[], links: Map<string, boolean>): string | undefined {
     if (item.dependents?.some((each) => this.#stayed.has(each))) return 'something that needs it stays';
     const [path = ''] = pathsOf(item);
-    const stat = statOf(path);
+    const stat = statOf(item.marker ? `${path}/${item.marker}` : path);
     if (stat?.ctimeMs !== item.changedAt) return 'it was used meanwhile';
     if (!pathsOf(item).every((each) => liesThere(each, links))) return 'it is reached by a symbolic link';
     if (stat?.dev !== this.#place.device) return 'it lies on another disk';

@@ -21,6 +21,9 @@ export function surveyCargoHome(
   return [...registryItems(home), ...gitItems(home)];
 }
 
+/** In each source and checkout, once it is whole. */
+const MARKER = '.cargo-ok';
+
 interface Home {
   place: Place;
   database: CargoDatabase | undefined;
@@ -70,9 +73,10 @@ function index(home: Home, { name, dead, usedAt }: Registry, items: Item[]): Ite
 function source(home: Home, registry: string, name: string, dead: string | undefined): Item | undefined {
   const path = `registry/src/${registry}/${name}`;
   const folder = `${home.place.root}/${path}`; // as in diskUsage
-  const stat = statOf(folder);
+  // Cargo writes it last, so that the folder was changed when it was: thousands of looks less.
+  const marker = statOf(`${folder}/${MARKER}`);
+  const stat = marker ?? statOf(folder);
   if (!stat) return undefined;
-  const marker = statOf(`${folder}/.cargo-ok`);
   const noted = home.database?.sources.get(`${registry}/${name}`);
   return {
     place: home.place,
@@ -81,8 +85,9 @@ function source(home: Home, registry: string, name: string, dead: string | undef
     kind: dead || !marker?.size ? 'broken' : 'source',
     broken: !marker?.size ? 'its unpacking never ended' : dead,
     bytes: noted?.bytes ?? diskUsage(folder, home.seen).bytes,
-    ...uses(home, noted, marker, stat.mtimeMs, marker?.mtimeMs),
+    ...uses(home, noted, marker, stat.mtimeMs),
     changedAt: stat.ctimeMs,
+    marker: marker && MARKER,
     neededBy: home.keep.crate(name),
   };
 }
@@ -142,7 +147,7 @@ function checkout(home: Home, database: string, commit: string, orphan: boolean)
   const folder = join(home.place.root, path);
   const stat = statOf(folder);
   if (!stat) return [];
-  const marker = statOf(join(folder, '.cargo-ok'));
+  const marker = statOf(join(folder, MARKER));
   const noted = home.database?.checkouts.get(`${database}/${commit}`);
   const broken = !marker ? 'its checkout never ended' : orphan ? 'its repository is gone' : undefined;
   return [

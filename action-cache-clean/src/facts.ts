@@ -46,8 +46,10 @@ export interface Item {
   usedAt: number;
   /** Later uses that nothing would tell of are possible up to here, in ms; absent: none are. */
   maybeUsedAt?: number;
-  /** When `path` itself was last changed; different later means that somebody was there. */
+  /** When `path` itself, or the `marker` in it, was last changed; different later means that somebody was there. */
   changedAt: number;
+  /** A file in `path` that whoever makes it writes last: asked in its stead, where it is looked at anyway. */
+  marker?: string;
   /** `Cargo.lock` that names it. */
   neededBy?: string;
   /** For a broken one: what is wrong. */

@@ -79,7 +79,9 @@ export async function watch(
     } else if (now >= began + longest) {
       throw tooLate(longest, why, [...invocations]);
     }
-    await sleep(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    // The last look is at the end of the time, not up to a look after it.
+    const left = healthySince === undefined ? POLL_MS : healthySince + soak.soakMs - Date.now();
+    await sleep(Math.min(POLL_MS, Math.max(0, left)), undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 
