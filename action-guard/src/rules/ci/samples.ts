@@ -411,6 +411,11 @@ export const hostKeySamples: Samples = {
       files: flow(script('ssh -o UserKnownHostsFile=/dev/null system')),
       finds: [{ at: `${path}:8:18`, says: /takes any host/ }],
     },
+    {
+      name: 'the same behind a letter that is longer in small',
+      files: flow(script('echo İ; ssh -o UserKnownHostsFile=/dev/null system')),
+      finds: [{ at: `${path}:8:26`, says: /takes any host/ }],
+    },
   ],
 };
 
