@@ -65,10 +65,15 @@ export async function watch(
       : unanswered?.healthy === false
         ? unanswered.why
         : undefined;
+    // After a miss always the whole of it: what is by chance may last a moment.
+    let pause = POLL_MS;
     if (why === undefined) {
       healthySince ??= now;
       misses = 0;
-      if (now - healthySince >= soak.soakMs) return healthySince;
+      const left = healthySince + soak.soakMs - now;
+      if (left <= 0) return healthySince;
+      // The last look is at the end of the time, not up to a look after it.
+      pause = Math.min(POLL_MS, left);
     } else if (healthySince !== undefined) {
       // One unanswered request may be chance; a second in a row is not.
       misses += 1;
@@ -79,9 +84,7 @@ export async function watch(
     } else if (now >= began + longest) {
       throw tooLate(longest, why, [...invocations]);
     }
-    // The last look is at the end of the time, not up to a look after it.
-    const left = healthySince === undefined ? POLL_MS : healthySince + soak.soakMs - Date.now();
-    await sleep(Math.min(POLL_MS, Math.max(0, left)), undefined, { signal }).catch(() => signal.throwIfAborted());
+    await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 
