@@ -8,7 +8,7 @@ import { commitAt } from './mixed.js';
 /** Most pins are the tip or close to it. */
 const DISTANCES = [0, 0, 0, 1, 3, 10];
 
-/** Measured in November 2026 on Node 20, with a forced collection every 100 ms and by the option named. */
+/** Measured in November 2026 on Node 20, with a forced collection every 100 ms. */
 const garbage =
   'It is garbage that node had no need to collect yet: what is alive after a collection grows from 9.2 to 9.7 MB from 11 to 200 submodules, and the room that V8 takes for young garbage is not let grow (main.ts).';
 

@@ -36,7 +36,9 @@ beforeAll(async () => {
     sccache: join(world.root, 'sccache'),
     'runner-dir': join(world.root, 'runner'),
   };
-  [sccache] = (await sccaches()) as [Sccache];
+  const [old] = await sccaches();
+  if (!old) throw new Error('sccache is not there');
+  sccache = old;
   through = { ...(await sccacheEnv(sccache, folders.sccache)), CARGO_BUILD_JOBS: '1' };
   await startSccache(sccache, '/', { ...world.env, ...through });
   const own = { ...through, CARGO_TARGET_DIR: join(world.root, 'other') };

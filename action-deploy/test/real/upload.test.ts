@@ -69,6 +69,7 @@ async function behind(command: string): Promise<string[]> {
   await writeFile(script, `${command} /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n`);
   return [`ForceCommand /bin/sh ${script}`];
 }
+
 let files = 0;
 const made: string[] = [];
 /** A path nothing is at; what will be there is removed after the test. */
